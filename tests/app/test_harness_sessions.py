@@ -118,9 +118,6 @@ async def test_a_session_that_hands_replies_over_as_they_come_says_why_none_can_
         assert hold.help.endswith("nothing can be held")
         await pilot.press("h")
         await until(pilot, lambda: "nothing can be held" in screen_text(app))
-        await pilot.press("question_mark")
-        await until(pilot, lambda: "Pause at the next boundary" in screen_text(app))
-        assert "Hold the next reply" not in screen_text(app)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
