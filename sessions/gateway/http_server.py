@@ -8,6 +8,7 @@ import logging
 import socket
 import struct
 from collections.abc import Iterator
+from itertools import count
 from typing import Any, Final
 
 import h11
@@ -15,8 +16,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS: Final = 512
-"""More at once are answered 503: harnesses of a host hold a few each."""
+"""Of more, those that ask for nothing are closed, the oldest first; where all ask for something, the next one is
+answered 503. Harnesses of a host hold a few each."""
 MOST_HEADER_BYTES: Final = 64 << 10
+_NUMBERS: Final = count()
+"""The order of connections."""
 
 
 class InterimProtocol(H11Protocol):
@@ -32,6 +36,23 @@ class InterimProtocol(H11Protocol):
             await app(scope, receive, send)
 
         self.app = informed
+        self._number = next(_NUMBERS)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is one
+        """Let nobody keep others out by connections that ask for nothing."""
+        super().connection_made(transport)
+        if len(self.connections) < MOST_CONNECTIONS:
+            return
+        idle = [
+            one for one in self.connections if isinstance(one, InterimProtocol) and one._is_idle and one is not self
+        ]
+        if idle:
+            min(idle, key=lambda one: one._number).transport.abort()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request has come whole that waits for its answer."""
+        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
     def _inform(self) -> None:
         if self.conn.our_state is h11.SEND_RESPONSE and not self.transport.is_closing():

@@ -182,6 +182,29 @@ async def test_a_wrong_token_is_let_nowhere(served: Served, token: str) -> None:
     assert served.line.exchanges == []
 
 
+async def test_a_token_opens_its_own_session_alone_and_none_once_it_is_dead(tmp_path: Path) -> None:
+    app, lines = Endpoint(), {token: Held() for token in ("a" * 32, "b" * 32)}
+    for token, line in lines.items():
+        app.open(token, line)
+    listener = bind_port(tmp_path)
+    server = HttpServer(app)
+    server.start(listener)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    mine, other = lines.values()
+    async with httpx2.AsyncClient(timeout=20, trust_env=False) as client:
+        asking = asyncio.create_task(
+            client.post(f"{url}/s/{'a' * 32}/v1/messages", json=CHAT, headers={"x-api-key": "b" * 32})
+        )
+        exchange = await mine.next()
+        assert "b" * 32 not in str(exchange.onward_headers()), "another session's token goes to nobody"
+        exchange.settle(Answer(200, b"{}"))
+        assert (await asking).status_code == 200
+        app.close("a" * 32)
+        dead = await client.post(f"{url}/s/{'a' * 32}/v1/messages", json=CHAT, headers={"x-api-key": "b" * 32})
+    assert (dead.status_code, len(mine.exchanges), other.exchanges) == (401, 1, [])
+    await server.close()
+
+
 async def test_what_is_not_passed_on_is_refused_and_said(served: Served) -> None:
     assert (await served.client.get(served.url("v1/files"))).status_code == 404
     assert (await served.client.delete(served.url("v1/models"))).status_code == 404
@@ -228,7 +251,7 @@ async def test_a_smuggled_request_is_none(served: Served, head: str) -> None:
 
 
 async def test_half_requests_and_many_connections_keep_nobody_else_out(served: Served) -> None:
-    half = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(300)]
+    half = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(1_000)]
     for _, writer in half:
         writer.write(f"POST /s/{TOKEN}/v1/chat/completions HTTP/1.1\r\ncontent-le".encode())
     asking = asyncio.create_task(served.ask())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from wire_model import WireModel
 from sessions.events import ModelRequested
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
+from sessions.paths import log_paths
+from sessions.queries.damage import find_damage
 
 pytestmark = pytest.mark.kill
 
 LOOPS = Path(__file__).parents[1] / "support" / "harnesses"
 TASK = "Write numbers into trace.txt."
 STEPS = 20
+TIMEOUT = 2.0
+"""Of the loops' clients, in seconds."""
 
 
 @pytest.fixture
@@ -71,16 +76,29 @@ def test_a_loop_is_held_advised_killed_under_and_exported_with_its_exact_prompts
     apollo.run("pause", session)
     model.free.set()
     wait_for("the pause", lambda: state(apollo, session) == "paused")
+    since = time.monotonic()
     held, asked = step(apollo, session), len(model.bodies)
     apollo.run("advise", session, "Write another word from now on.")
     pid = apollo.kill_host()
     assert pid is not None
     wait_for("another host", lambda: (apollo.host_pid() or pid) != pid)
+    wait_for("two time-outs of the client", lambda: time.monotonic() > since + 2 * TIMEOUT + 0.5)
     assert len(model.bodies) == asked, "a held request goes nowhere"
     apollo.run("resume", session)
     wait_for("a step with advice", lambda: step(apollo, session) > held)
     assert len(model.bodies) <= asked + 1 + step(apollo, session) - held
     wait_for("its effect", lambda: "advised" in trace(apollo, session))
+
+    # Interrupted: the harness never sees that reply, and the next one knows why.
+    model.free.clear()
+    asked = len(model.bodies)
+    wait_for("a request under way", lambda: len(model.bodies) > asked)
+    apollo.run("interrupt", session)
+    wait_for("it is thrown away", lambda: apollo.events(session, "model.interrupted"))
+    apollo.run("advise", session, "Not that one.")
+    model.free.set()
+    apollo.run("resume", session)
+    wait_for("it is told why", lambda: any(b"Not that one." in body for body in model.bodies))
 
     # Cut by the death of the host: asked for again once, and the log says so.
     model.free.clear()
@@ -106,6 +124,8 @@ def test_a_loop_is_held_advised_killed_under_and_exported_with_its_exact_prompts
     received = [body for body in model.bodies]
     assert [body for n, body in enumerate(received) if body not in received[:n]] == sent
     assert len(received) == len(sent) + 1, "the cut one twice, all others once"
+    with LogReader(apollo.log) as reader:
+        assert not list(find_damage(reader, log_paths(apollo.log).sessions))
     assert all(session not in json.dumps(headers) for headers in model.headers)
 
     target = apollo.folder / "steps.jsonl"
