@@ -36,21 +36,20 @@ class InterimProtocol(H11Protocol):
             await app(scope, receive, send)
 
         self.app = informed
-        self._number = next(_NUMBERS)
+        self.number = next(_NUMBERS)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is one
         """Let nobody keep others out by connections that ask for nothing."""
         super().connection_made(transport)
         if len(self.connections) < MOST_CONNECTIONS:
             return
-        idle = [
-            one for one in self.connections if isinstance(one, InterimProtocol) and one._is_idle and one is not self
-        ]
+        others = self.connections - {self}
+        idle = [one for one in others if isinstance(one, InterimProtocol) and one.is_idle]
         if idle:
-            min(idle, key=lambda one: one._number).transport.abort()
+            min(idle, key=lambda one: one.number).transport.abort()
 
     @property
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether no request has come whole that waits for its answer."""
         return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
