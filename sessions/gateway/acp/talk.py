@@ -91,7 +91,7 @@ class Talk:
         self._refused: set[str] = set()
         """Why requests were refused, each of which is logged once."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connection = acp.connect_to_agent(_Client(self), transport)
+        self._connection = acp.connect_to_agent(_Client(self), transport)  # type: ignore[arg-type]  # all that we offer it
 
     # --- what the host says ---
 
