@@ -61,6 +61,8 @@ class AppContext(msgspec.Struct):
     form: Form | None = None
     """The new session that is being written, until it is created."""
     indexes: Indexes = msgspec.field(default_factory=Indexes)
+    presses: int = 0
+    """Keys that were pressed on views since the start."""
     searches: list[str] = msgspec.field(default_factory=list)
     """Newest last; the session and action screens share them."""
 

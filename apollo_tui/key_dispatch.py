@@ -111,7 +111,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     # moving
     "next_pane": movement.next_pane,
     "previous_pane": movement.previous_pane,
-    "number": movement.go_to_number,
+    "number": movement.press_number,
     "goto": movement.ask_number,
     "back": movement.go_back,
     "jump_back": movement.jump_back,
@@ -141,6 +141,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "unsure": judgement.unsure,
     "correct": advice.correct,
     "begin_span": judgement.begin_span,
+    "this_loop": judgement.this_loop,
     "recovery": judgement.mark_recovery,
     "sign_off": judgement.sign_off_session,
     "bookmark": judgement.bookmark,

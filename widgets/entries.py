@@ -19,6 +19,7 @@ from widgets.models import CorrectionMark, Entry, FlagMark, Role
 from widgets.tool_call_text import NO_TOOLS
 
 SIDE: Final = "side call"
+POLLS: Final = "polls"
 FEW_LINES: Final = 3
 FEW_CHARACTERS: Final = 200
 """A reply of no more than this between two looks is folded with them."""
@@ -179,7 +180,9 @@ class EntryBook:
         said = tuple(CorrectionMark(one.by, one.text) for one in self._corrections.all if covers(one.target, anchor))
         if not flags and not said:
             return entry
-        return msgspec.structs.replace(entry, flags=flags, corrections=said, quiet=False)
+        # What a span says of a step stands at its calls already.
+        of_spans = not said and all(flag.flag in self._spans for flag in flags)
+        return msgspec.structs.replace(entry, flags=flags, corrections=said, quiet=entry.quiet and of_spans)
 
 
 def entry_of(
@@ -236,12 +239,13 @@ def covers(target: ev.Target, anchor: ev.Event) -> bool:
             return what == "reply" and first == target.step and second == 0
 
 
-def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
-    """Runs of ``least`` or more polling actions become one row ("wait ×14"), known by its first.
+def fold_runs(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
+    """Runs of ``least`` or more polling actions become one row ("wait ×14"), known by its first; so do runs of the same
+    call that fails alike ("run ×60  make").
 
-    A flag, a problem or anything that is said at length ends a run: nothing that a reader must see is folded away. A
-    few words before the next look ("still at epoch 3") go with it. So do calls that a harness makes beside its work;
-    elsewhere those that follow each other are one row.
+    A flag on a part of it, a problem or anything that is said at length ends a run: nothing that a reader must see is
+    folded away. A few words before the next look ("still at epoch 3") go with it. So do calls that a harness makes
+    beside its work; elsewhere those that follow each other are one row.
     """
     out: list[Entry] = []
     run: list[Entry] = []
@@ -258,17 +262,38 @@ def fold_polls(entries: Sequence[Entry], least: int = 3) -> list[Entry]:
             held.clear()
 
     for entry in _fold_side_calls(entries):
-        if entry.kind == "action" and entry.polling and not _has_verdict(entry) and entry.outcome in ("ok", "timeout"):
+        kind = _kind_of_run(entry)
+        if run and kind and (kind != _kind_of_run(run[0]) or _flags_of(entry) != _flags_of(run[0])):
+            close()
+        if kind:
             run.append(entry)
             said.extend(between)
             between.clear()
-        elif run and not _has_verdict(entry) and (entry.quiet or entry.name == SIDE or _few_words(entry)):
+        elif run and _goes_between(entry, run[0]):
             between.append(entry)
         else:
             close()
             out.append(entry)
     close()
     return out
+
+
+def _kind_of_run(entry: Entry) -> str:
+    """What of a run it can be a part of: looks of any kind, or one and the same failure; "" if of none."""
+    if entry.kind != "action" or entry.corrections:
+        return ""
+    return POLLS if entry.polling and entry.outcome in ("ok", "timeout") else entry.failure
+
+
+def _goes_between(entry: Entry, first: Entry) -> bool:
+    """Whether what stands between two actions of a run that begins with ``first`` is folded with them."""
+    if entry.corrections or not _flags_of(entry) <= _flags_of(first):
+        return False
+    return entry.quiet or entry.name == SIDE or _few_words(entry)
+
+
+def _flags_of(entry: Entry) -> frozenset[str]:
+    return frozenset(flag.flag for flag in entry.flags)
 
 
 def _fold_side_calls(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -314,6 +339,8 @@ def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
     # From the first look to the end of the last: what lies between them was spent on waiting too.
     spent = max(last.at - first.at, 0) + (last.duration_ms or 0)
     title = " ".join(names[:2]) + (" …" if len(names) > 2 else "")
+    polls = _kind_of_run(first) == POLLS
+    what = () if polls else first.head[1:]  # of failures, all are the same call
     return Entry(
         seq=first.seq,
         kind="fold",
@@ -321,12 +348,14 @@ def _fold(run: Sequence[Entry], said: Sequence[Entry] = ()) -> Entry:
         step=first.step,
         call=first.call,
         name=first.name,
-        head=((title, _role_of_all(run)), (f" ×{len(run)}", "text"), (f"  to step {last.step}", "dim")),
+        head=((title, _role_of_all(run)), (f" ×{len(run)}", "text"), *what, (f"  to step {last.step}", "dim")),
         tail=last.tail,
         outcome=last.outcome,
         duration_ms=spent,
         detail=tuple(line for entry in run for line in ((*entry.head, (f"  {entry.tail}", "dim")),)),
-        polling=True,
+        polling=polls,
+        flags=first.flags,
+        failure=first.failure,
         members=tuple(sorted(seq for entry in (*run, *said) for seq in entry.members or (entry.seq,))),
         to_step=last.step,
         marks=tuple(mark for entry in (*run, *said) for mark in entry.marks),
@@ -379,7 +408,7 @@ class Folds:
         self._runs.clear()
         self._head_of.clear()
         for island in _islands(sorted(entries), index):
-            for entry in fold_polls([entries[seq] for seq in island]):
+            for entry in fold_runs([entries[seq] for seq in island]):
                 if entry.members and not self._unfolded.intersection(entry.members):
                     self._runs[entry.seq] = entry
                     self._head_of |= dict.fromkeys(entry.members, entry.seq)

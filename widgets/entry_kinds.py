@@ -14,6 +14,7 @@ from sessions.events.messages import CallPart, Part, ReasoningPart, TextPart
 from sessions.fold.advice import say_outcome
 from sessions.fold.costs import UNKNOWN, say_cost
 from sessions.fold.exit_codes import exit_code
+from sessions.fold.repeats import failure_of, refusal_of
 from sessions.fold.result_status import result_status
 from sessions.fold.tool_defaults import default_names
 from sessions.fold.tool_edits import TOLD, EditDiff
@@ -355,6 +356,7 @@ def _action(
         since=anchor.at if result is None else None,
         note=_job_note(ended, left_alone),
         polling=role == "wait",
+        failure=failure_of(body, result, tools) if result is not None else "",
     )
 
 
@@ -430,6 +432,7 @@ def _refused_action(anchor: ev.Event, body: ev.ActionRefused, tools: Mapping[str
         tail=problem,
         outcome="malformed" if body.malformed else "skipped",
         note="" if body.malformed else body.why.replace("_", " "),
+        failure=refusal_of(body) if body.malformed else "",
     )
 
 

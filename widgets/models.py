@@ -130,6 +130,8 @@ class Entry(msgspec.Struct, frozen=True):
     """What the training view says of each part of it; of a fold, of every part that it stands for."""
     cost: float | None = None
     """US dollars that a side call cost, None: not known, or no side call."""
+    failure: str = ""
+    """What went wrong, and of which call: the same for the same failure again; "" where nothing did."""
 
     @property
     def target(self) -> str:

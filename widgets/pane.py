@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from sessions.events.session import NOT_CONTAINED
 from widgets import cells
-from widgets.entries import fold_polls, with_run
+from widgets.entries import fold_runs, with_run
 from widgets.glyphs import clock, count, state_mark
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Entry, Line, LiveReply, Role, SessionView
@@ -122,7 +122,7 @@ class Pane:
         """What is shown, in order: polling folded, routine left out, the streaming reply last."""
         if self._stale:
             kept = [self._entries[seq] for seq in sorted(self._entries)]
-            shown = [e for e in fold_polls(kept) if not e.quiet or e.seq == self.selected]
+            shown = [e for e in fold_runs(kept) if not e.quiet or e.seq == self.selected]
             self._items = shown + (live_entries(self._live, self._now) if self._live else [])
             self._seqs = [entry.seq for entry in self._items]
             self._stale = False

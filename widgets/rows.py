@@ -18,6 +18,9 @@ from widgets.search import matches
 SELECTED: Final = "›"
 """Marks the selected entry where colours do not."""
 
+SPAN: Final = "┃"
+"""Marks the other rows of a span that is being chosen."""
+
 CARET: Final = "▌"
 SHORT_REASONING: Final = 4
 SHORT_TEXT: Final = 8

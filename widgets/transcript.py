@@ -13,11 +13,12 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
+from widgets.cells import slice_line
 from widgets.entries import Folds, with_run
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Anchor, Entry, Line, LiveReply
 from widgets.paint import MOVES, Painter
-from widgets.rows import RowCache, gutter_width
+from widgets.rows import SPAN, RowCache, gutter_width
 from widgets.scroll import Place, ReaderPlace
 
 KEPT: Final = 2000
@@ -82,6 +83,7 @@ class Transcript(Painter, can_focus=True):
         self._place = ReaderPlace(self._all_seqs, self._height, jump=0.25)
         self.selected: int | None = None
         """The seq of the selected entry; only a person or a jump changes it."""
+        self._span: tuple[int, int] | None = None
         self.rows_repainted = 0
 
     # --- what it shows ----------------------------------------------------------------------------------------------
@@ -118,7 +120,8 @@ class Transcript(Painter, can_focus=True):
     def supply(self, entries: Iterable[Entry]) -> None:
         """Entries that were asked for, or that changed."""
         for entry in entries:
-            self._fold_again = self._fold_again or entry.polling or entry.kind == "side" or bool(self._folds)
+            runs = entry.polling or entry.kind == "side" or bool(entry.failure)
+            self._fold_again = self._fold_again or runs or bool(self._folds)
             self._entries[entry.seq] = entry
             self._asked.discard(entry.seq)
             if entry.kind == "reply" and entry.step is not None and self._live and entry.step >= self._live_step:
@@ -158,6 +161,12 @@ class Transcript(Painter, can_focus=True):
         """Entries that are marked in the margin (bookmarks, unread)."""
         self._row_cache.marks = frozenset(seqs)
         self._update()
+
+    def mark_span(self, steps: tuple[int, int] | None) -> None:
+        """Show all of these steps, from the first to the last, as selected."""
+        if steps != self._span:
+            self._span = steps
+            self._update()
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -345,7 +354,10 @@ class Transcript(Painter, can_focus=True):
         rows: list[tuple[Line, int, bool]] = []
         for item, row in self._place.places(self.size.height):
             seq = self._seq_at(item)
-            rows.append((self._rows(item)[row], seq, seq == self.selected))
+            line, chosen = self._rows(item)[row], seq == self.selected
+            if self._span is not None and not chosen and (chosen := self._is_in_span(seq)):
+                line = ((SPAN, "accent"), *slice_line(line, 1, 1 << 30))
+            rows.append((line, seq, chosen))
         before, self._shown = self._shown, rows
         if all(seq in self._entries for _, seq, _ in rows if seq < LIVE_SEQ):
             self._place.settling = False
@@ -358,6 +370,10 @@ class Transcript(Painter, can_focus=True):
         if told != self._told:
             self._told = told
             self.post_message(self.FollowChanged(*told))
+
+    def _is_in_span(self, seq: int) -> bool:
+        entry = self._entries.get(seq)
+        return self._span is not None and entry is not None and self._span[0] <= (entry.step or 0) <= self._span[1]
 
     def _ask(self) -> None:
         if not self._seqs:

@@ -10,6 +10,8 @@ import msgspec
 from apollo_tui.acts.requests import send_annotation
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
+from apollo_tui.state.span import OpenSpan, span_of_loop
+from apollo_tui.state.span import words as target_words
 from sessions import events as ev
 from sessions.events.messages import ReasoningPart, TextPart
 from sessions.events.states import ENDED
@@ -17,8 +19,9 @@ from sessions.fold.flags import Verdict
 from sessions.fold.released_reply import REPLY_KINDS, released_reply
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
 from sessions.log.reader import LogReader
-from sessions.queries.repeats import read_repeats
+from sessions.queries.repeats import read_loop, read_repeats
 from sessions.ulid import new_ulid
+from widgets.glyphs import VERDICTS
 
 
 def step_done_over(reader: LogReader, session: str, step: int, flagged: Iterable[int]) -> int | None:
@@ -72,8 +75,12 @@ class Subject(msgspec.Struct, frozen=True):
     parts: tuple[ev.Target, ...] = ()
     last_step: int = 0
     """The last step of it: of a run that is shown as one row, not of its first action."""
+    row: ev.Target | None = None
+    """All of the run that its row stands for, where that is more than the one action."""
     redoes: int | None = None
     """The step that somebody flagged and that this one did over, after advice."""
+    loops_on: bool = False
+    """It is the beginning of a loop that has not ended: a flag on it is open at its end."""
     aftermaths: dict[ev.Target, Aftermath] = {}
     """What followed each part until the recovery, where that was asked for."""
 
@@ -84,9 +91,9 @@ class Subject(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """``1 tune-lr · 40.1 job_kill``: for receipts."""
-        name = self.name if self.target.part in ("call", "reply", "summary") else ""
-        return f"{self.address} {self.title} · {self.target} {name}".rstrip()
+        """``1 tune-lr · 40.1 job_kill``, ``1 tune-lr · the whole reply of step 40``: for receipts."""
+        what = f"{self.target} {self.name}".rstrip() if self.target.part == "call" else target_words(self.target)
+        return f"{self.address} {self.title} · {what}"
 
 
 class FlagInForce(msgspec.Struct, frozen=True):
@@ -95,6 +102,15 @@ class FlagInForce(msgspec.Struct, frozen=True):
     flag: str
     actor: str
     body: ev.FlagSet
+
+
+class JustFlagged(msgspec.Struct, frozen=True):
+    """What ``f`` flagged last: the entry, when (Unix ms), and how many keys had been pressed."""
+
+    subject: Subject
+    seq: int
+    at: int
+    keys: int
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -119,8 +135,9 @@ class Flags:
         self.feed = feed
         self.state = state
         self.labels = labels
-        self.span_from: tuple[str, int, int] | None = None
-        """Session, and the steps of the row where ``V`` began a span: the first and the last one."""
+        self.span: OpenSpan | None = None
+        """What ``V`` began, or the loop that ``l`` found."""
+        self.just_flagged: JustFlagged | None = None
         self._last: Word | None = None
 
     async def find_subject(self, session: str, seq: int, to_step: int | None = None) -> Subject:
@@ -147,7 +164,12 @@ class Flags:
         summary = self.state.sessions[session].summary
         last = max(to_step or 0, found.step)
         parts = (found, *self._around(session, found, reply, last))
-        return Subject(session, summary.address, summary.title, found, name_of(event), parts, last, redoes)
+        row = None
+        if to_step is not None and found.part == "call":
+            # Several calls of one step are its reply.
+            row = ev.Target(found.step, "span", to_step=last) if last > found.step else ev.Target(found.step)
+            parts = parts if row in parts else (row, *parts)
+        return Subject(session, summary.address, summary.title, found, name_of(event), parts, last, row, redoes)
 
     def _around(self, session: str, found: ev.Target, reply: ev.ModelReplied | None, last: int) -> list[ev.Target]:
         """What else a verdict could be about: the whole reply, its reasoning, its text, a span."""
@@ -159,10 +181,9 @@ class Flags:
             parts.append(ev.Target(found.step, "reasoning"))
         if any(isinstance(part, TextPart) and part.text.strip() for part in said):
             parts.append(ev.Target(found.step, "text"))
-        if self.span_from is not None and self.span_from[0] == session:
-            _, span_first, span_last = self.span_from
-            whole = ev.Target(min(span_first, found.step), "span", to_step=max(span_last, last))
-            parts.insert(0, whole)
+        steps = self.span.steps(found.step, last) if self.span is not None and self.span.session == session else None
+        if steps is not None:
+            parts.insert(0, ev.Target(steps[0], "span", to_step=steps[1]))
         return parts
 
     async def find_aftermath(self, subject: Subject) -> Subject:
@@ -177,20 +198,63 @@ class Flags:
         return msgspec.structs.replace(subject, aftermaths=await self.feed.read(ask))
 
     def begin_span(self, subject: Subject) -> str:
-        """From here: the next flag on a later or earlier step may mean all between. Again on the same step: no span."""
+        """From here: the next verdict on a later or earlier step means all between. Again on the same step: no span."""
         step = subject.target.step
         if subject.target.part == "summary":
             raise NotDone("a span is of steps, not of summaries")
-        if self.span_from is not None and self.span_from[:2] == (subject.session, step):
-            self.span_from = None
+        before = self.span
+        if before is not None and before.loop is None and (before.session, before.first) == (subject.session, step):
+            self.span = None
             return "no span"
-        self.span_from = (subject.session, step, max(step, subject.last_step))
-        return f"span from step {step} of {subject.address} {subject.title}: go to its end, then F"
+        self.span = OpenSpan(subject.session, step, max(step, subject.last_step))
+        where = f"{subject.address} {subject.title}"
+        return f"span from step {step} of {where}: go to its end, then F (or f, +, =); or type how many steps it has"
 
-    def with_span(self, subject: Subject) -> Subject:
-        """The same subject, about the span that was begun in its session, if one was."""
-        spans = [part for part in subject.parts if part.part == "span"]
-        return about_part(subject, spans[0]) if spans and subject.target.part != "summary" else subject
+    async def find_loop(self, subject: Subject) -> str:
+        """The loop that the subject is in becomes the span. Again: no span. Raises NotDone where nothing is repeated."""
+        if subject.target.part == "summary":
+            raise NotDone("a loop is of steps, not of summaries")
+        session, step = subject.session, subject.target.step
+        if self.span is not None and self.span.loop is not None and self.span.session == session:
+            again = self.span.steps(step, step) is not None
+            self.span = None
+            if again:
+                return "no span"
+        loop = await self.feed.read(lambda reader: read_loop(reader, session, subject.target))
+        ended = self.state.sessions[session].summary.state in ENDED
+        first, last = loop.steps
+        if last == first and subject.row is not None and subject.row.to_step:
+            # Looks that fold are a loop to the eye, though each came to something else.
+            self.span = OpenSpan(session, step, subject.row.to_step, subject.target)
+        elif last == first:
+            raise NotDone(f"step {step} is in no loop: neither neighbour made the same call with the same outcome")
+        else:
+            self.span = span_of_loop(session, loop, ended=ended)
+        found = self.span
+        so_far = " so far" if found.going_on else ""
+        where = f"{subject.address} {subject.title}"
+        return f"{found.last - found.first + 1} steps, {found.first} to {found.last}{so_far}, of {where}: F labels them"
+
+    def span_steps(self, session: str, first: int, last: int) -> tuple[int, int] | None:
+        """The steps that a verdict would be about while ``first`` to ``last`` are selected; None: no span is open."""
+        span = self.span
+        return span.steps(first, last) if span is not None and span.session == session else None
+
+    def as_shown(self, subject: Subject) -> Subject:
+        """The same subject, about all that is shown as selected: the span, else the run that is folded in its row."""
+        if subject.target.part == "summary":
+            return subject
+        span = self.span
+        steps = self.span_steps(subject.session, subject.target.step, subject.last_step)
+        if span is None or steps is None:
+            return about_part(subject, subject.row) if subject.row is not None else subject
+        if span.loop is not None and span.going_on:
+            so_far = {**subject.aftermaths, span.loop: Aftermath(span.last, "open")}
+            parts = subject.parts if span.loop in subject.parts else (span.loop, *subject.parts)
+            return msgspec.structs.replace(
+                subject, target=span.loop, parts=parts, aftermaths=so_far, loops_on=True, redoes=None
+            )
+        return about_part(subject, ev.Target(steps[0], "span", to_step=steps[1]))
 
     def flags_on(self, subject: Subject) -> list[FlagInForce]:
         """The flags in force on exactly this subject, oldest first."""
@@ -212,6 +276,8 @@ class Flags:
     async def set_flag(self, subject: Subject, word: Word | None = None, *, seen: ev.Seen | None) -> str:
         """Set a flag, in place of one's own earlier one on the same target, and return the receipt."""
         word = word or Word()
+        if subject.loops_on:
+            word = msgspec.structs.replace(word, until_recovery=True)
         before = self.own_flag(subject)
         subject, open_end = _work_out(subject, word)
         before = before or self.own_flag(subject)
@@ -231,20 +297,20 @@ class Flags:
             await send_annotation(self.feed, subject.session, ev.FlagRemoved(flag=before.flag))
         if word.verdict != "bad" or word.label != UNSPECIFIED:
             self._last = word.again
-        if subject.target.part == "span":
-            self.span_from = None
+        if subject.target.part == "span" or subject.loops_on:
+            self.span = None
         reach = ""
         if open_end:
             last, after = subject.target.to_step or subject.target.step, subject.aftermath
             reach = (
                 f" and what followed: {after.words(last)}" if after is not None else " and what followed until recovery"
             )
-        return f"⚑ {subject.words}{reach}: {describe_flag(body, self.labels)} · u undoes"
+        return f"{VERDICTS[word.verdict]} {subject.words}{reach}: {describe_flag(body, self.labels)} · u undoes"
 
     async def remove_flag(self, subject: Subject, flag: FlagInForce) -> str:
         """Take one's own flag back and return the receipt."""
         await send_annotation(self.feed, subject.session, ev.FlagRemoved(flag=flag.flag))
-        return f"flag taken back: {subject.words} · u undoes"
+        return f"{name_of_verdict(flag.body.verdict)} taken back: {subject.words} · u undoes"
 
     async def last_word(self) -> Word:
         """The label or verdict that this annotator gave last, also before a restart. Raises NotDone for none."""
@@ -285,6 +351,11 @@ class Flags:
             return f"correction of {where}: nothing is changed"
         await send_annotation(self.feed, session, ev.CorrectionWritten(target=target, text=text), request)
         return f"correction of {where} {'written' if text else 'taken back'} · u undoes"
+
+
+def name_of_verdict(verdict: Verdict) -> str:
+    """What a verdict is called: a good mark is no flag."""
+    return {"bad": "flag", "good": "good mark", "unsure": "mark of doubt"}[verdict]
 
 
 def describe_flag(flag: ev.FlagSet, labels: Taxonomy) -> str:

@@ -11,6 +11,7 @@ from apollo_tui.acts.flags import describe_flag
 from apollo_tui.acts.requests import send_annotation
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
+from apollo_tui.state.span import words
 from sessions import events as ev
 from sessions.fold.undo import UndoBook
 from sessions.host import protocol
@@ -213,7 +214,8 @@ class UndoHistory:
         where = f"{summary.address} {summary.title}"
         match act.event.body:
             case ev.FlagSet() as body:
-                return f"flag {describe_flag(body, self._labels)} on {where} · {body.target}"
+                said = f"flag {describe_flag(body, self._labels)}" if body.verdict == "bad" else f"{body.verdict} mark"
+                return f"{said} on {where} · {_name(body.target)}"
             case ev.FlagRemoved():
                 return f"taking back a flag on {where}"
             case ev.AdviceQueued() as body:
@@ -232,13 +234,13 @@ class UndoHistory:
             case ev.AdviceStanding(advice=number, standing=standing):
                 return f"advice {number} to {where}: {'standing' if standing else 'done'}"
             case ev.CorrectionWritten(text="") as body:
-                return f"taking back the correction of {where} · {body.target}"
+                return f"taking back the correction of {where} · {_name(body.target)}"
             case ev.CorrectionWritten() as body:
-                return f"correction of {where} · {body.target}: {body.text}"
+                return f"correction of {where} · {_name(body.target)}: {body.text}"
             case ev.RecoveryMarked() as body:
                 return f"{'taking back ' * body.removed}recovery mark on {where} · step {body.at_step}"
             case ev.BookmarkSet() as body:
-                return f"{'taking back ' * body.removed}bookmark on {where} · {body.target}"
+                return f"{'taking back ' * body.removed}bookmark on {where} · {_name(body.target)}"
             case ev.NoteWritten(text=""):
                 return f"taking away the note on {where}"
             case ev.NoteWritten() as body:
@@ -365,3 +367,8 @@ class UndoHistory:
     async def _annotate(self, act: Act, body: ev.Body, undoes: int | None) -> None:
         linked = msgspec.structs.replace(body, undoes=undoes)
         await send_annotation(self._feed, act.session, linked)
+
+
+def _name(target: ev.Target) -> str:
+    """A call by its number, all else in words: ``41`` and ``41.1`` are one character apart."""
+    return str(target) if target.part == "call" else words(target)

@@ -217,6 +217,7 @@ class ApolloScreen(Screen[None]):
 
     def note_key(self, key: str) -> None:
         """A key is pressed: any other one takes the first half of a double key back; one that is idle says why."""
+        self.context.presses += 1
         if self._stale_in is not None:
             self._stale_in -= 1
             if not self._stale_in:

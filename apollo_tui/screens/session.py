@@ -20,7 +20,7 @@ from apollo_tui.screens.key_acts.attention import open_entry
 from apollo_tui.screens.training import TrainingOverlay
 from apollo_tui.screens.transcript import TranscriptFilter, TranscriptSearch
 from apollo_tui.state.board import Change
-from apollo_tui.state.judged_place import judged_seq, places_of_anchors
+from apollo_tui.state.judged_place import judged_seq, places_of_anchors, seq_of_step
 from apollo_tui.state.read_marks import parts_of
 from apollo_tui.state.session_facts import facts_of
 from apollo_tui.state.transcript_pages import SPARSE, job_lines, note_file, read_page
@@ -244,6 +244,7 @@ class SessionScreen(ApolloScreen):
     def tick(self, now: int) -> None:
         """Paint what is new, and note what was read."""
         super().tick(now)
+        self._mark_span()
         self.transcript.flush(now)
         sight = self.transcript.in_sight()
         if sight and self.app.screen is self:
@@ -323,6 +324,7 @@ class SessionScreen(ApolloScreen):
     def on_transcript_entry_selected(self, message: Transcript.EntrySelected) -> None:
         """What is selected is read."""
         self._read(message.seq)
+        self._mark_span()
 
     def on_transcript_entry_opened(self, message: Transcript.EntryOpened) -> None:
         """Queued advice is edited, all else opens."""
@@ -352,6 +354,21 @@ class SessionScreen(ApolloScreen):
         if not self.step_to(seqs, by):
             last = "this is the last action" if by > 0 else "this is the first action"
             self.say(last if seqs else "no action is shown here")
+
+    def go_to_step(self, step: int) -> None:
+        """Select what the step did."""
+        seq = seq_of_step(places_of_anchors(self.transcript.anchors), step)
+        if seq is not None:
+            self.jump(seq)
+            self._mark_span()
+
+    def _mark_span(self) -> None:
+        """Show what a verdict would be about."""
+        entry = self.transcript.row_entry(self.transcript.selected)
+        steps = None
+        if entry is not None and entry.step is not None:
+            steps = self.context.flags.span_steps(self._session, entry.step, entry.to_step or entry.step)
+        self.transcript.mark_span(steps)
 
     def step_to(self, seqs: Sequence[int], by: int) -> bool:
         """To the next or the previous of these entries; False if there is none in that direction."""

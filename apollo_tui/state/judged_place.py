@@ -43,3 +43,13 @@ def judged_seq(places: Sequence[Place], seq: int) -> int | None:
     callers = (one for one in before if here.call is not None and (one.step, one.call) == (here.step, here.call))
     followers = places[at:] if here.delivery else []
     return next((one.seq for one in (here, *callers, *followers, *before) if one.judged), None)
+
+
+def seq_of_step(places: Sequence[Place], step: int) -> int | None:
+    """The first action of the step, else its reply; where it has neither, of the last step before it that has."""
+    judged = [one for one in places if one.judged and one.step is not None and one.step <= step]
+    if not judged:
+        return None
+    last = max(one.step or 0 for one in judged)
+    of_step = [one for one in judged if one.step == last]
+    return next((one.seq for one in of_step if one.call), of_step[0].seq)

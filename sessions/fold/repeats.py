@@ -1,13 +1,14 @@
-"""How far a loop goes that begins with a flagged action: the same call with the same outcome, step after step.
+"""How far a loop goes: the same call with the same outcome, step after step.
 
-It says what "and what followed until recovery" means where nobody marked the recovery.
+It says what "and what followed until recovery" means where nobody marked the recovery, and which steps "this loop" is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import groupby
+from hashlib import blake2b
+from itertools import chain, groupby
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,19 @@ class Repeats(msgspec.Struct, frozen=True):
 
     last: int
     closed_at: int | None = None
+
+
+class Loop(msgspec.Struct, frozen=True):
+    """The loop that one action is a part of. ``begin``: its first action, or reply; ``last``, ``closed_at`` as above."""
+
+    begin: ev.Target
+    last: int
+    closed_at: int | None = None
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Its first and its last step."""
+        return self.begin.step, self.last
 
 
 def find_repeats(events: Iterable[ev.Event], target: ev.Target, tools: Mapping[str, str]) -> Repeats:
@@ -69,6 +83,54 @@ def find_repeats(events: Iterable[ev.Event], target: ev.Target, tools: Mapping[s
     return Repeats(last)
 
 
+def find_loop(
+    before: Iterable[ev.Event], after: Iterable[ev.Event], target: ev.Target, tools: Mapping[str, str]
+) -> Loop:
+    """The loop that ``target`` is in the midst of, by the rule of ``find_repeats``, in both directions.
+
+    ``before``: events of earlier steps, the newest first; ``after``: from the target's own step on, in order.
+    """
+    own: list[ev.Event] = []
+    following = iter(after)
+    for event in following:
+        own.append(event)
+        if (event.step or 0) > target.step:
+            break  # how much comes after it is not known, and most of it is not asked for
+    calls, _ = _read_step((event for event in own if event.step == target.step), tools)
+    wanted = [calls[target.call]] if target.part == "call" and target.call in calls else list(calls.values())
+    sought = {call: outcome for call, outcome in wanted if outcome}
+    reach = find_repeats(chain(own, following), target, tools)
+    begin = target
+    earlier = (event for event in before if event.step is not None and event.kind in KINDS)
+    for step, group in groupby(earlier, key=lambda event: event.step or 0):
+        if step != begin.step - 1:
+            break
+        calls, _ = _read_step(reversed(list(group)), tools)
+        again = {number: (call, outcome) for number, (call, outcome) in calls.items() if call in sought}
+        if not again or any(outcome != sought[call] for call, outcome in again.values()):
+            break
+        begin = ev.Target(step, "call", min(again)) if target.part == "call" else ev.Target(step)
+    return Loop(begin, reach.last, reach.closed_at)
+
+
+def identity_of(name: str, arguments: object, outcome: str) -> str:
+    """A short text that is the same for the same call with the same outcome, and for nothing else."""
+    whole = msgspec.json.encode((name, arguments, outcome), order="sorted")
+    return blake2b(whole, digest_size=12).hexdigest()
+
+
+def failure_of(started: ev.ActionStarted, result: ev.ActionResult, tools: Mapping[str, str]) -> str:
+    """The identity of a call that went wrong, "" of one that did not."""
+    if not went_wrong(result):
+        return ""
+    return identity_of(started.name, _say_call(started.name, started.arguments, tools), say_outcome(result))
+
+
+def refusal_of(body: ev.ActionRefused) -> str:
+    """The identity of a call that was refused."""
+    return identity_of(body.name, body.arguments, say_refusal(body))
+
+
 def _read_step(events: Iterable[ev.Event], tools: Mapping[str, str]) -> tuple[dict[int, tuple[_Call, str]], bool]:
     """The calls of one step by their number, each with its outcome ("" while it runs), and whether all have one."""
     calls: dict[int, tuple[_Call, str]] = {}
@@ -83,12 +145,11 @@ def _read_step(events: Iterable[ev.Event], tools: Mapping[str, str]) -> tuple[di
             case ev.ActionStarted(name=name, arguments=arguments):
                 calls[number] = (name, _say_call(name, arguments, tools)), ""
             case ev.ActionRefused() as body:
-                why = _VARIES.sub("#", body.problem or body.shown)
                 # Not every writer of logs said which arguments it refused: the reply has them.
                 said = body.arguments or (written[number - 1] if 0 < number <= len(written) else "")
-                calls[number] = (body.name, said), f"{body.why}: {why}"
+                calls[number] = (body.name, said), say_refusal(body)
             case ev.ActionResult() as body if number in calls:
-                calls[number] = calls[number][0], _say_outcome(body)
+                calls[number] = calls[number][0], say_outcome(body)
             case _:
                 continue
     return calls, expected >= 0 and sum(bool(outcome) for _, outcome in calls.values()) >= expected
@@ -99,7 +160,12 @@ def _say_call(name: str, arguments: dict[str, Any], tools: Mapping[str, str]) ->
     return told if isinstance(told, str) else msgspec.json.encode(told, order="sorted").decode()
 
 
-def _say_outcome(result: ev.ActionResult) -> str:
+def say_refusal(refused: ev.ActionRefused) -> str:
+    """Why a call was refused, without its numbers."""
+    return f"{refused.why}: {_VARIES.sub('#', refused.problem or refused.shown)}"
+
+
+def say_outcome(result: ev.ActionResult) -> str:
     """What came of a call: of an error its last line without its numbers, else all that it returned."""
     if not went_wrong(result):
         return f"ok: {result.output.blob or result.output.text}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
+import msgspec
+
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import signals_of
 from sessions.events import Event
 from sessions.fold.review import KINDS, Item, ReviewBook, SignalCause
+from sessions.fold.review_worth import add_evidence, worth_of
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
 
@@ -49,17 +52,23 @@ def review_queue(
     skipped: Collection[str] = (),
     thresholds: Thresholds | None = None,
 ) -> list[Item]:
-    """What ``actor`` should look at: by kind, then by session, then oldest first. ``skipped``: keys of items."""
-    found: list[tuple[tuple[int, int, int], Item]] = []
+    """What ``actor`` should look at: what is most likely worth it first (fold/review_worth), then by session, then
+    oldest first. ``skipped``: keys of items. What is known of a rule is known from all ``books``."""
+    evidence = add_evidence(book.find_evidence() for book in books.values())
+    found: list[tuple[tuple[float, int, int, int], Item]] = []
     for summary in summaries:
         book = books.get(summary.session)
         if book is None or summary.archived:
             continue
         alarms = signals_of(summary, now, thresholds or Thresholds())
         causes = [
-            SignalCause(signal.seq, signal.step, signal.reason) for signal in alarms if signal.rule in ABOUT_ACTIONS
+            SignalCause(signal.seq, signal.step, signal.reason, signal.id)
+            for signal in alarms
+            if signal.rule in ABOUT_ACTIONS
         ]
         for item in book.items(actor, causes):
             if item.key not in skipped:
-                found.append(((item.rank, summary.number, item.seq), item))
+                worth = worth_of(item.why, item.source, evidence)
+                order = (-worth, item.rank, summary.number, item.seq)
+                found.append((order, msgspec.structs.replace(item, worth=worth)))
     return [item for _, item in sorted(found, key=lambda pair: pair[0])]

@@ -162,7 +162,7 @@ async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
             return [len(entry.flags) for entry in entries if entry.kind == "action"]
 
         await until(pilot, lambda: marks() == [0, 1, 1])
-        assert app.context.flags.span_from is None
+        assert app.context.flags.span is None
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_a_span_from_here_to_there(feed: FakeFeed) -> None:
         (("V", "left_square_bracket", "F", "s"), ev.Target(1, "span", to_step=2)),  # backwards
         (("V", "F", "s"), ev.Target(2, "span", to_step=2)),
         (("V", "V", "right_square_bracket", "F", "s"), ev.Target(3, "call", 1)),  # the second one ends it
-        (("V", "right_square_bracket", "f"), ev.Target(3, "call", 1)),  # f is the action alone
+        (("V", "right_square_bracket", "f"), ev.Target(2, "span", to_step=3)),  # what is painted as selected
         (("V", "right_square_bracket", "F", "left", "s"), ev.Target(3, "call", 1)),
     ],
 )
@@ -223,7 +223,7 @@ async def test_a_span_of_another_session_is_no_target_here(feed: FakeFeed) -> No
     other = await feed.session("poller")
     await feed.step(other, 1, ("run", {"command": "ls"}, "a"))
     async with open_app(feed) as (app, pilot):
-        await opened((app, pilot), pilot, "V", "2")
+        await opened((app, pilot), pilot, "V", "tab")
         await until(pilot, lambda: app.screen.session == other)  # type: ignore[attr-defined]
         await pilot.press("left_square_bracket", "F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "about the call 1.1" in screen_text(app))

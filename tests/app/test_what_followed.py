@@ -52,7 +52,7 @@ async def test_a_loop_that_is_over_is_shown_and_stored_as_a_span(feed: FakeFeed)
         await until(pilot, lambda: "* and what followed: steps 2 to 3" in screen_text(app))
         await pilot.press("x")
         await until(pilot, lambda: len(flags(feed)) == 1)
-        await until(pilot, lambda: "tune-lr · 1-3" in screen_text(app))
+        await until(pilot, lambda: "tune-lr · steps 1 to 3" in screen_text(app))
     (flag,) = flags(feed)
     assert (str(flag.target), flag.until_recovery, flag.label) == ("1-3", False, "x/impatience")
 

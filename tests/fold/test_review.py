@@ -5,6 +5,7 @@ import log_events as make
 from sessions import events as ev
 from sessions.events import Target
 from sessions.fold.review import Item, ReviewBook, SignalCause
+from sessions.fold.review_worth import add_evidence, worth_of
 
 S = make.SESSION
 ADA, BEN = "human:ada", "human:ben"
@@ -97,3 +98,44 @@ def test_steps_that_only_wait_are_one_item_and_other_steps_end_the_run() -> None
 def test_a_reply_without_a_call_is_never_folded_away_as_waiting() -> None:
     events = [make.reply(number, 1, text="I think.") for number in range(1, 5)]
     assert told(items(*events)) == [("unseen", str(number)) for number in range(1, 5)]
+
+
+def failing(number: int, output: str = "error 1") -> list[ev.NewEvent]:
+    return [make.reply(number, 1, ("run", "{}")), make.action_started(number, 1, "run"),
+            make.result(number, 1, output, "error")]  # fmt: skip
+
+
+def test_the_same_failure_over_and_over_is_one_item_and_so_is_a_signal_within_it() -> None:
+    events = [*failing(1), *failing(2, "error 2"), *failing(3, "error 3"), *failing(4, "no such file")]
+    read = said(ev.CursorMoved.up_to(100))
+    assert told(items(*events, read)) == [("error", "1-3"), ("error", "4.1")]
+    (loop, _) = items(*events, read, causes=(SignalCause(9, 3, "3 times the same error", "repeated_error:9"),))
+    assert (loop.why, str(loop.target), loop.source) == ("signal", "1-3", "repeated_error")
+    assert told(items(*events, read, flag("a", Target(1, "span", to_step=3)))) == [("error", "4.1")]
+    assert told(items(*events, read, flag("a", Target(2, "call", 1)))) == [
+        ("error", "1.1"), ("error", "3.1"), ("error", "4.1")]  # fmt: skip
+
+
+def test_what_people_said_is_the_evidence_for_a_rule_a_judge_and_an_error() -> None:
+    events = [*step(1), *failing(2), *failing(3, "other"), flag("j", Target(1, "call", 1), "judge:m"),
+              flag("k", Target(2, "call", 1), "judge:m"), flag("a", Target(1, "call", 1), verdict="good"),
+              flag("b", Target(2), verdict="bad")]  # fmt: skip
+    words = [("killed_healthy_job:7", "done"), ("polling_streak:9", "false_alarm"), ("polling_streak:3", "snoozed"),
+             ("polling_streak:4", "done"), ("polling_streak:4", "reopened")]  # fmt: skip
+    judged = [said(ev.SignalJudged(signal=signal, verdict=word)) for signal, word in words]  # type: ignore[arg-type]
+    book = ReviewBook(S, make.number_events(make.session_created(), *events, *judged))
+    assert book.find_evidence() == {
+        ("signal", "killed_healthy_job"): (1, 0),
+        ("signal", "polling_streak"): (0, 1),
+        ("proposed", "judge:m"): (1, 1),
+        ("error", ""): (1, 0),
+    }
+
+
+def test_a_rule_that_was_mostly_wrong_comes_after_what_is_worth_more_and_one_word_does_not_silence_it() -> None:
+    assert worth_of("signal", "x", {}) > worth_of("proposed", "judge:m", {}) > worth_of("error", "", {})
+    once, often = {("signal", "x"): (0, 1)}, {("signal", "x"): (0, 20)}
+    assert worth_of("malformed", "", {}) < worth_of("signal", "x", once) < worth_of("signal", "x", {})  # type: ignore[arg-type]
+    assert worth_of("signal", "x", often) < worth_of("error", "", {})  # type: ignore[arg-type]
+    whole = add_evidence([{("signal", "x"): (1, 0)}, {("signal", "x"): (2, 5)}])
+    assert whole == {("signal", "x"): (3, 5)}

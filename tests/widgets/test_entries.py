@@ -6,7 +6,7 @@ from sessions import events as ev
 from sessions.events.messages import TextPart
 from widgets import cells
 from widgets.cells import text_of
-from widgets.entries import EntryBook, entry_of, fold_polls
+from widgets.entries import EntryBook, entry_of, fold_runs
 from widgets.models import Entry, FlagMark
 from widgets.rows import rows_of
 from widgets.sanitise import is_clean
@@ -306,7 +306,7 @@ def test_polling_folds_into_one_row_and_nothing_that_matters_is_folded_away() ->
     told.reply(7, text="Training is done.")
     book = EntryBook()
     book.add(told.events)
-    folded = [entry for entry in fold_polls(book.entries()) if not entry.quiet]
+    folded = [entry for entry in fold_runs(book.entries()) if not entry.quiet]
     assert [entry.kind for entry in folded] == ["fold", "action", "reply"]
     assert [seq for seq in folded[0].members if book.entry(seq).kind == "action"] == folded_actions(book, 5)  # type: ignore[union-attr]
     assert folded[0].seq == folded[0].members[0]
@@ -327,7 +327,7 @@ def test_a_few_words_between_two_looks_are_folded_with_them_but_not_much_text_an
     told.reply(6, text="Done.")
     book = EntryBook()
     book.add(told.events)
-    folded = fold_polls(book.entries())
+    folded = fold_runs(book.entries())
     assert [entry.kind for entry in folded] == ["reply", "fold", "reply", "action", "reply"]
     words = [book.entry(seq).kind for seq in folded[1].members]  # type: ignore[union-attr]
     assert words == ["action", "reply", "action", "reply", "action", "reply", "action"]
@@ -341,7 +341,7 @@ def test_too_few_looks_stay_as_they_are_in_their_order() -> None:
         told.action(step, name="job_output", job=3)
     book = EntryBook()
     book.add(told.events)
-    assert fold_polls(book.entries()) == book.entries()
+    assert fold_runs(book.entries()) == book.entries()
 
 
 def test_entries_from_foreign_text_are_clean_before_any_widget_sees_them() -> None:
@@ -366,3 +366,30 @@ def test_entries_from_foreign_text_are_clean_before_any_widget_sees_them() -> No
     for entry in book.entries():
         for row in shown(entry, expanded=True) + shown(entry, compact=True) + [entry.tail, entry.name]:
             assert is_clean(row), (entry.kind, row)
+
+
+def failing(told: Told, step: int, output: str, command: str = "make") -> None:
+    told.reply(step)
+    told.action(step, output=None, command=command)
+    told.add(ev.ActionResult(call_id="c", outcome="error", output=ev.LongText(output)), step, 1)
+
+
+def test_the_same_failure_over_and_over_is_one_row_that_a_flag_on_all_of_it_leaves_folded() -> None:
+    told = Told()
+    for step in range(1, 61):
+        failing(told, step, f"error in line {step}")
+    failing(told, 61, "no such target")
+    failing(told, 62, "error in line 3", "make all")
+    book = EntryBook()
+    book.add(told.events)
+    folded = [entry for entry in fold_runs(book.entries()) if not entry.quiet]
+    assert [(entry.kind, entry.to_step) for entry in folded] == [("fold", 60), ("action", None), ("action", None)]
+    [row, *_] = shown(folded[0], compact=True)
+    assert "run ×60  make  to step 60" in row and "error in line 60" in row and "✗ error" in row
+    flag = ev.FlagSet(flag="a", target=ev.Target(1, "span", to_step=60), label="loop")
+    book.add([told.add(flag, actor="human:anna")])
+    folded = [entry for entry in fold_runs(book.entries()) if not entry.quiet]
+    assert len(folded) == 3 and [mark.label for mark in folded[0].flags] == ["loop"]
+    book.add([told.add(ev.FlagSet(flag="b", target=ev.Target(30, "call", 1)), actor="human:anna")])
+    parts = [entry.to_step for entry in fold_runs(book.entries()) if not entry.quiet and entry.kind == "fold"]
+    assert parts == [29, 60], "what is flagged on its own stands on its own"

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
-from apollo_tui.acts.flags import Subject, Word
+from apollo_tui.acts.flags import JustFlagged, Subject, Word
 from apollo_tui.acts.signoffs import find_entry, sign_off, toggle_bookmark, write_note
 from apollo_tui.context import ToReview, View
 from sessions import events as ev
+from widgets.models import Entry
+
+
+LABELLED_SOON_MS: Final = 5_000
+"""``F`` right after ``f`` is about what was just flagged, also where the newest is another one meanwhile."""
 
 
 def flag(view: View) -> None:
     """Flag as bad, without a label; or take one's own bare flag back."""
-    _judge(view, lambda subject: _flag(view, subject), opens=_has_own_flag(view))
+    found, keys = view.subject(), view.context.presses
+
+    async def do(subject: Subject) -> str:
+        assert found is not None
+        return await _flag(view, view.context.flags.as_shown(subject), found[1].seq, keys)
+
+    _judge(view, do, opens=_has_own_flag(view))
 
 
 def _has_own_flag(view: View) -> bool:
@@ -22,10 +34,16 @@ def _has_own_flag(view: View) -> bool:
         return False
     session, entry = found
     flags = view.context.state.sessions[session].flags.values()
-    return any(who == actor and (body.target.step, body.target.call) == (entry.step, entry.call) for who, body in flags)
+    return any(who == actor and _is_about(body.target, entry) for who, body in flags)
 
 
-async def _flag(view: View, subject: Subject) -> str:
+def _is_about(target: ev.Target, entry: Entry) -> bool:
+    if target.part == "span":
+        return target.step <= (entry.step or 0) <= (target.to_step or target.step)
+    return (target.step, target.call) == (entry.step, entry.call)
+
+
+async def _flag(view: View, subject: Subject, seq: int, keys: int) -> str:
     flags = view.context.flags
     bare = flags.own_bare_flag(subject)
     if bare is not None:
@@ -33,23 +51,35 @@ async def _flag(view: View, subject: Subject) -> str:
     if flags.own_flag(subject) is not None:
         _pick_label(view, await flags.find_aftermath(subject))
         return ""
-    return await flags.set_flag(subject, seen=_evidence(view, subject.session))
+    receipt = await flags.set_flag(subject, seen=_evidence(view, subject.session))
+    flags.just_flagged = JustFlagged(subject, seq, view.context.clock(), keys)
+    return receipt
 
 
 def label(view: View) -> None:
-    """Flag with a label and a note."""
+    """Flag with a label and a note: what ``f`` flagged with the key before, else what is selected."""
+    found, flags = view.subject(), view.context.flags
+    keys, now = view.context.presses, view.context.clock()
 
-    async def pick(subject: Subject) -> str:
-        flags = view.context.flags
-        _pick_label(view, flags.with_span(await flags.find_aftermath(subject)))
+    async def pick() -> str:
+        just = flags.just_flagged
+        if just is not None and keys == just.keys + 1 and now - just.at <= LABELLED_SOON_MS:
+            chosen = await view.selected_entry() if view.place != "review" else None
+            if chosen in (None, (just.subject.session, just.seq)):
+                _pick_label(view, await flags.find_aftermath(just.subject), just.seq)
+                return ""
+        if found is not None:
+            subject = await flags.find_aftermath(await view.find_subject(*found))
+            _pick_label(view, flags.as_shown(subject), found[1].seq)
         return ""
 
-    _judge(view, pick, opens=True)
+    if found is not None or flags.just_flagged is not None:
+        view.act(pick(), opens=True)
 
 
 def repeat_label(view: View) -> None:
     """The last label once more."""
-    _judge(view, lambda subject: _repeat_label(view, subject, Word(), _evidence(view, subject.session)))
+    _judge_shown(view, lambda subject: _repeat_label(view, subject, Word(), _evidence(view, subject.session)))
 
 
 async def _repeat_label(view: View, subject: Subject, more: Word, seen: ev.Seen | None) -> str:
@@ -69,7 +99,7 @@ def unsure(view: View) -> None:
 
 
 def _say(view: View, word: Word) -> None:
-    _judge(view, lambda subject: view.context.flags.set_flag(subject, word, seen=_evidence(view, subject.session)))
+    _judge_shown(view, lambda subject: view.context.flags.set_flag(subject, word, seen=_evidence(view, subject.session)))
 
 
 def mark_recovery(view: View) -> None:
@@ -86,10 +116,20 @@ def begin_span(view: View) -> None:
     _judge(view, begin)
 
 
+def this_loop(view: View) -> None:
+    """The loop that the selected action is in becomes the span, and is shown before anything is said of it."""
+    _judge(view, view.context.flags.find_loop)
+
+
 def bookmark(view: View) -> None:
     """Set or take away a bookmark."""
     context = view.context
     _judge(view, lambda subject: toggle_bookmark(context.feed, context.state, subject))
+
+
+def _judge_shown(view: View, work: Callable[[Subject], Awaitable[str]]) -> None:
+    """Say something of all that is shown as selected: the action, the span, the run."""
+    _judge(view, lambda subject: work(view.context.flags.as_shown(subject)))
 
 
 def _judge(view: View, work: Callable[[Subject], Awaitable[str]], *, opens: bool = False) -> None:
@@ -109,7 +149,7 @@ def _evidence(view: View, session: str) -> ev.Seen | None:
     return view.context.note_sight(view.in_sight()).evidence(session, view.context.clock())
 
 
-def _pick_label(view: View, subject: Subject) -> None:
+def _pick_label(view: View, subject: Subject, seq: int | None = None) -> None:
     from apollo_tui.screens.panels.labels import LabelChoice, LabelPanel
 
     context, flags = view.context, view.context.flags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from apollo_tui.context import ToCommands, View
 
@@ -43,6 +43,15 @@ class Stream(Protocol):
 
     def jump_back(self) -> None:
         """To where the last jump came from."""
+        ...
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """A view over the steps of one session."""
+
+    def go_to_step(self, step: int) -> None:
+        """Select what the step did, or the newest that did anything."""
         ...
 
 
@@ -104,6 +113,17 @@ def show_relatives(view: Relatives) -> None:
     view.show_relatives()
 
 
+def press_number(view: View, text: str) -> None:
+    """How many steps the span has that was begun here; where none was, to the session with this number."""
+    flags = view.context.flags
+    span = flags.span
+    if span is None or span.loop is not None or span.session != view.session or not isinstance(view, Steps):
+        go_to_number(view, text)
+        return
+    flags.span = span.counted(int(text))
+    view.go_to_step(flags.span.end)
+
+
 def go_to_number(view: View, text: str) -> None:
     """To the session with this number, or the sub-agent with this address."""
     session = view.context.state.find_by_address(text.lower())
@@ -125,8 +145,14 @@ def ask_number(view: View) -> None:
 
 
 def go_back(screen: ApolloScreen) -> None:
-    """One level back."""
-    screen.go_back()
+    """One level back; a span that is being chosen here goes first."""
+    flags = screen.context.flags
+    if not screen.typing and flags.span is not None and flags.span.session == screen.session:
+        flags.span = None
+        screen.invalidate()
+        screen.say("no span")
+    else:
+        screen.go_back()
 
 
 def leave(screen: ApolloScreen) -> None:
