@@ -156,6 +156,15 @@ class ApolloScreen(Screen[None]):
         """Whether the session is on screen: undo may act there at once."""
         return session == self.session
 
+    def make_room(self, *, right: int = 0, bottom: int = 0) -> None:
+        """Leave so many cells to a panel beside or below; without numbers, take all of them back."""
+        self.styles.padding = (0, right, bottom, 0)
+        for told in (self._receipt, self._hints):
+            told.display = not bottom
+
+    def frame(self, session: str, seq: int) -> None:
+        """Bring the entry that a panel is about into sight."""
+
     def keep_draft(self) -> None:
         """Store what is typed and not sent."""
         if self._composer is not None:

@@ -167,7 +167,7 @@ def _pick_label(view: View, subject: Subject, seq: int | None = None) -> None:
         else:
             view.act(flags.set_flag(picked.subject, picked.word, seen=seen))
 
-    view.ask(LabelPanel(subject, context.labels, flags.flags_on, context.feed.actor), take)
+    view.ask(LabelPanel(subject, context.labels, flags.flags_on, context.feed.actor, seq), take)
 
 
 # --- the session ------------------------------------------------------------------------------------------------------

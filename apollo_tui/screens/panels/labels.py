@@ -1,5 +1,6 @@
 """``F``: the label picker. One letter sets the flag and closes; what it is about, how far it reaches, how bad it is and
-a note are for who wants them, and are chosen before the letter."""
+a note are for who wants them, and are chosen before the letter. It takes its room from the view: what is labelled stays
+in sight."""
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from apollo_tui.acts.flags import FlagInForce, Subject, Word, about_part
-from apollo_tui.screens.panels.base import PanelScreen, text_field
-from sessions import events as ev
+from apollo_tui.screens.panels.base import text_field
+from apollo_tui.screens.panels.docked import DockedPanel
+from apollo_tui.state.span import words
 from sessions.annotators import shown_name
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
-from widgets import cells
+from widgets.glyphs import VERDICTS
 from widgets.models import Choice
 from widgets.picker import ChoiceList
 from widgets.sanitise import clean_line
@@ -25,8 +27,6 @@ SEVERITIES: Final = "0,1,2,3,4,5"
 """0: not said."""
 THERE_TOO: Final = "<"
 """The key of the word that looks back to the flagged step; no label can have it."""
-NAME: Final = 20
-"""Cells of the column of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,11 @@ class LabelChoice:
     """The label or verdict of last time, with this note, reach and severity."""
 
 
-class LabelPanel(PanelScreen[LabelChoice]):
-    """Labels with one key each. ``standing`` says which flags are in force on a part of the subject."""
+class LabelPanel(DockedPanel[LabelChoice]):
+    """Labels with one key each. ``standing`` says which flags are in force on a part of the subject; ``seq``: the entry
+    that is labelled, where that is not the selected one."""
 
-    more_rows: ClassVar[int] = 3
+    fixed_rows: ClassVar[int] = 3
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab,shift+tab", "note", show=False, id="label.note", priority=True),
         Binding("plus", "word('good')", show=False, id="label.good"),
@@ -64,30 +65,35 @@ class LabelPanel(PanelScreen[LabelChoice]):
         labels: Taxonomy,
         standing: Callable[[Subject], Sequence[FlagInForce]],
         actor: str,
+        seq: int | None = None,
     ) -> None:
         self._subject = subject
+        self._seq = seq
         self._labels = labels
         self._standing = standing
         self._actor = actor
-        self._reach = False
+        self._reach = subject.loops_on
         self._severity: int | None = None
+        said = [_line(flag, labels) for flag in standing(subject)]
         super().__init__(
-            f"⚑ {subject.words}",
+            "",
             _rows(labels, subject.redoes),
-            "a letter or enter sets it · . last · + good · = unsure · R recovered",
-            [_line(flag, labels) for flag in standing(subject)],
+            "letter or enter sets · / finds · . last · + good · = unsure · R recovered",
+            [" · ".join(said)] if said else [],
         )
 
     def compose_more(self) -> Iterable[Widget]:
         """What it is about, then the note."""
-        yield Static("", id="about", classes="panel-line", markup=False)
-        yield Static("", id="reach", classes="panel-line", markup=False)
+        yield Static("", id="about", classes="docked-line", markup=False)
+        yield Static("", id="reach", classes="docked-line", markup=False)
         own = self._own
         yield text_field(own.body.note if own else "", "note (tab)", "note")
 
     def on_mount(self) -> None:
         """Say what it is about; the cursor stands on one's own label, so that enter changes nothing unasked."""
         super().on_mount()
+        if self.view is not None and self._seq is not None:
+            self.view.frame(self._subject.session, self._seq)
         own = self._own
         if own is not None and (own.body.verdict == "bad" or own.body.label == RIGHT_THERE_TOO):
             self.choices.highlight(own.body.label)
@@ -98,13 +104,17 @@ class LabelPanel(PanelScreen[LabelChoice]):
         label = message.choice.id
         self._answer(Word("good" if label == RIGHT_THERE_TOO else "bad", label))
 
-    def on_input_submitted(self) -> None:
+    def on_input_submitted(self, message: Input.Submitted) -> None:
         """Enter in the note goes back to the labels."""
-        self.set_focus(self.choices)
+        if message.input.id == "note":
+            self.set_focus(self.choices)
+        else:
+            super().on_input_submitted(message)
 
     def action_note(self) -> None:
         """To the note, or back."""
         note = self.query_one("#note", Input)
+        self.end_finding()
         self.set_focus(self.choices if note.has_focus else note)
 
     def action_word(self, verdict: str) -> None:
@@ -150,11 +160,12 @@ class LabelPanel(PanelScreen[LabelChoice]):
     def _tell(self) -> None:
         more = " ◂▸" if len(self._subject.parts) > 1 else ""
         said = [
-            f"about {part_words(self._subject.target)}{more}",
+            f"about {words(self._subject.target)}{more}",
             f"1-5 severity {self._severity or '–'}",
         ]
         if self._own is not None:
             said.append("delete takes yours back")
+        self.query_one(".docked-title", Static).update(clean_line(f"{VERDICTS['bad']} {self._subject.words}"))
         self.query_one("#about", Static).update(clean_line(" · ".join(said)))
         self.query_one("#reach", Static).update(clean_line(self._say_reach()))
 
@@ -172,38 +183,19 @@ class LabelPanel(PanelScreen[LabelChoice]):
         self.dismiss(LabelChoice(self._subject, self._with(word)))
 
 
-def part_words(target: ev.Target) -> str:
-    """What a target is, for a person."""
-    match target.part:
-        case "call":
-            return f"the call {target}"
-        case "span":
-            return f"steps {target.step} to {target.to_step}"
-        case "reply":
-            return f"the whole reply of step {target.step}"
-        case "summary":
-            return f"the summary {target}"
-        case part:
-            return f"the {part} of step {target.step}"
-
-
 def _rows(labels: Taxonomy, redoes: int | None) -> list[Choice]:
     """Those with a key first; ``redoes``: the flagged step that this one did over, for which training wants a word."""
-    rows = [Choice(UNSPECIFIED, _row_text("no label", "Bad, and nothing more is said."))]
+    rows = [Choice(UNSPECIFIED, "no label", note="Bad, and nothing more is said.")]
     if redoes is not None:
         there = f"Also right at step {redoes}, which is flagged: training pairs the two."
-        rows.append(Choice(RIGHT_THERE_TOO, _row_text("good, there too", there), THERE_TOO))
+        rows.append(Choice(RIGHT_THERE_TOO, "good, there too", THERE_TOO, note=there))
     known = sorted(labels.labels, key=lambda label: not label.key)
-    rows += [Choice(label.id, _row_text(label.name, label.definition), label.key, group=label.group) for label in known]
+    rows += [Choice(label.id, label.name, label.key, note=label.definition, group=label.group) for label in known]
     return rows
-
-
-def _row_text(name: str, definition: str) -> str:
-    return f"{cells.pad(clean_line(name), NAME)} {definition}"
 
 
 def _line(flag: FlagInForce, labels: Taxonomy) -> str:
     who = shown_name(flag.actor)
     good = "good, there too" if flag.body.label == RIGHT_THERE_TOO else flag.body.verdict
     what = labels.name(flag.body.label) if flag.body.verdict == "bad" else good
-    return f"  {what} by {who}" + (f": {flag.body.note}" if flag.body.note else "")
+    return f"{what} by {who}" + (f": {flag.body.note}" if flag.body.note else "")
