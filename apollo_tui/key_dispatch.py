@@ -62,6 +62,11 @@ def skip_item(screen: ReviewScreen) -> None:
     screen.skip()
 
 
+def choose_items(screen: ReviewScreen) -> None:
+    """Choose what is reviewed."""
+    screen.choose_filter()
+
+
 def open_item(screen: ReviewScreen) -> None:
     """The item in its session."""
     screen.open_there()
@@ -128,6 +133,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "sub_agents": movement.show_relatives,
     "outline": toggle_outline,
     "filter": choose_filter,
+    "filter_items": choose_items,
     # advice
     "advise": advice.advise,
     "mark_session": BoardScreen.mark_session,

@@ -19,7 +19,7 @@ from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Anchor, Entry, Line, LiveReply
 from widgets.paint import MOVES, Painter
 from widgets.rows import SPAN, RowCache, gutter_width
-from widgets.scroll import Place, ReaderPlace
+from widgets.scroll import Place, ReaderPlace, back
 
 KEPT: Final = 2000
 """Entries that are kept loaded; the farthest go first."""
@@ -200,8 +200,9 @@ class Transcript(Painter, can_focus=True):
                 sight |= dict.fromkeys(run.members if run is not None else (seq,))
         return tuple(sight)
 
-    def reveal(self, seq: int, select: bool = True) -> None:
-        """Show the entry ``seq`` (or the last one before it), and select it."""
+    def reveal(self, seq: int, select: bool = True, *, above: float = 0.0) -> None:
+        """Show the entry ``seq`` (or the last one before it), and select it. ``above``: with this share of the rows
+        before it."""
         index = bisect.bisect_right(self._seqs, seq) - 1
         if index < 0:
             return
@@ -211,6 +212,9 @@ class Transcript(Painter, can_focus=True):
             self.selected = self._seqs[index]
         rows = max(1, self.size.height)
         self._place.reveal(index, rows)
+        if above:
+            self._place.unfollow()
+            self._place.keep(back(self._height, Place(index, 0), int(rows * above)))
         self._update()
 
     def follow(self, on: bool = True) -> None:

@@ -211,7 +211,7 @@ class Flags:
         return f"span from step {step} of {where}: go to its end, then F (or f, +, =); or type how many steps it has"
 
     async def find_loop(self, subject: Subject) -> str:
-        """The loop that the subject is in becomes the span. Again: no span. Raises NotDone where nothing is repeated."""
+        """The loop that the subject is in becomes the span; again: no span. Raises NotDone where nothing repeats."""
         if subject.target.part == "summary":
             raise NotDone("a loop is of steps, not of summaries")
         session, step = subject.session, subject.target.step

@@ -1,4 +1,4 @@
-"""The annotator's way through the review queue: what is next, what was skipped, how fast it goes. No Textual in here.
+"""The annotator's way through the review queue: a sitting of fifty, what is next, what was skipped, how fast it goes.
 
 What was judged leaves the queue by itself, because the queue is made from the log. What was skipped is kept in a file
 of this annotator, so that a review goes on where it was left.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -19,6 +19,8 @@ import msgspec
 from apollo_tui.acts.drafts import Drafts
 from apollo_tui.backend.feed import Feed
 from apollo_tui.state.board import BoardState
+from apollo_tui.state.review_filter import ReviewFilter
+from apollo_tui.state.sitting import Sitting
 from sessions.attention.settings import Thresholds
 from sessions.errors import ApolloError
 from sessions.events import Event
@@ -58,8 +60,11 @@ class ReviewQueue:
         """Whether the queue was opened: then all books are kept."""
         self._skipped: dict[str, None] | None = None
         self.items: list[Item] = []
+        """All that waits, what is most likely worth it first."""
+        self.filter = ReviewFilter()
+        self.sitting = Sitting()
         self.done = 0
-        """Items that left the queue in this sitting."""
+        """Items that left the queue since the app has started."""
         self._worked_ms = 0
         self._done_at: int | None = None
 
@@ -81,7 +86,9 @@ class ReviewQueue:
 
     def count_page(self, reader: LogReader, summary: Summary, now: int) -> int | None:
         """Read one page of the session; once all is read, how many items it has. Runs in a reading thread."""
-        return None if self.read_page(reader, summary.session) else len(self._queue([summary], now))
+        if self.read_page(reader, summary.session):
+            return None
+        return len(self._queue({summary.session: self._books[summary.session]}, [summary], now))
 
     def forget(self, session: str) -> None:
         """Let go of what was read of the session, unless the queue is open; it is read again when it is needed."""
@@ -91,13 +98,13 @@ class ReviewQueue:
 
     def refresh(self, summaries: Collection[Summary], now: int) -> list[Item]:
         """The queue as it is now."""
-        self.items = self._queue(summaries, now)
+        self.items = self._queue(self._books, summaries, now)
         return self.items
 
-    def _queue(self, summaries: Collection[Summary], now: int) -> list[Item]:
+    def _queue(self, books: Mapping[str, ReviewBook], summaries: Collection[Summary], now: int) -> list[Item]:
         with self._folding:
             return review_queue(
-                self._books,
+                books,
                 summaries,
                 actor=self._actor,
                 now=now,
@@ -105,18 +112,27 @@ class ReviewQueue:
                 thresholds=self._thresholds,
             )
 
+    @property
+    def shown(self) -> list[Item]:
+        """What of it the filter shows."""
+        return [item for item in self.items if self.filter.keeps(item)]
+
+    def plan(self, here: Item | None, *, anew: bool = False) -> None:
+        """Fill the sitting from what waits; ``anew``: another one begins."""
+        before = Sitting() if anew else self.sitting
+        self.sitting = before.filled([item.key for item in self.shown], here.key if here is not None else None)
+
     def next_after(self, item: Item | None) -> Item | None:
-        """The item to show after ``item`` is gone or was passed: the next one in order, else the first."""
-        if not self.items:
-            return None
-        if item is None:
-            return self.items[0]
-        place = (item.rank, item.seq)
-        same = [one for one in self.items if one.session == item.session and (one.rank, one.seq) > place]
-        if same and same[0].rank == item.rank:
-            return same[0]
-        later = [one for one in self.items if one.rank >= item.rank and one.key != item.key]
-        return later[0] if later else self.items[0]
+        """The item to show after ``item`` is gone or was passed; None: the sitting is over."""
+        waiting = {one.key: one for one in self.items}
+        key = self.sitting.next_after(item.key if item is not None else None, waiting)
+        return waiting.get(key or "")
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many items of the sitting are done, and how many it has."""
+        waiting = {item.key for item in self.items}
+        return self.sitting.done(waiting), len(self.sitting.planned)
 
     def contains(self, item: Item) -> bool:
         """Whether the item is in the queue."""
@@ -130,13 +146,14 @@ class ReviewQueue:
         self.done += 1
 
     def pace(self) -> str:
-        """``12 done · 31 left · 6/min · 5 min to go``; the last two after a minute of work."""
-        said = [f"{self.done} done", f"{len(self.items):,} left"]
+        """``12 of 50 · 6/min · 6 min to go``; the last two after a minute of work."""
+        done, planned = self.progress
+        said = [f"{done} of {planned}"]
         if self._worked_ms >= PACE_FROM_MS:
             rate = (self.done - 1) * 60_000 / self._worked_ms
             said += [f"{rate:.0f}/min" if rate >= 1 else f"{rate * 60:.0f}/h"]
-            minutes = len(self.items) / rate
-            said += [f"{minutes:.0f} min to go" if minutes >= 1 else "under a minute to go"] if self.items else []
+            minutes = (planned - done) / rate
+            said += [f"{minutes:.0f} min to go" if minutes >= 1 else "under a minute to go"] if planned > done else []
         return " · ".join(said)
 
     # --- what was skipped ---------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class ActionScreen(ApolloScreen):
 
     def on_mount(self) -> None:
         """Read it."""
-        self.set_focus(self.document)
+        self.refocus()
         self._load(keep_place=False)
 
     @property

@@ -113,6 +113,7 @@ class ReviewBook:
         self._started: dict[tuple[int, int], tuple[int, ev.ActionStarted]] = {}
         self._wrong: dict[str, Failure] = {}
         self._words: dict[str, str] = {}
+        self._evidence: tuple[int, dict[tuple[Why, str], tuple[int, int]]] = (-1, {})
         self._tools: dict[str, str] = {}
         self._polling: set[int] = set()
         self._working: set[int] = set()
@@ -194,6 +195,8 @@ class ReviewBook:
         A signal is right that a person called done, wrong as a false alarm; a proposal, or a call that went wrong, is
         right where a person flagged it as bad, wrong where one called it good.
         """
+        if self._evidence[0] == self.last_seq:
+            return self._evidence[1]
         found: dict[tuple[Why, str], tuple[int, int]] = {}
 
         def count(why: Why, source: str, right: bool) -> None:
@@ -212,6 +215,7 @@ class ReviewBook:
             verdict = self._verdict_on(failure.target)
             if verdict in ("bad", "good"):
                 count(failure.why, "", verdict == "bad")
+        self._evidence = self.last_seq, found
         return found
 
     def _verdict_on(self, target: ev.Target) -> str:
@@ -277,7 +281,9 @@ class ReviewBook:
             if self._is_judged(target):
                 continue
             # A loop is judged as a whole, whichever of its steps the rule names.
-            whole = next((one for one in failures if one.target.part == "span" and _is_within(target, one.target)), None)
+            whole = next(
+                (one for one in failures if one.target.part == "span" and _is_within(target, one.target)), None
+            )
             if whole is not None:
                 seq, target = whole.seq, whole.target
             source = cause.signal.partition(":")[0]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol, cast
 
 from apollo_tui.acts.flags import JustFlagged, Subject, Word
 from apollo_tui.acts.signoffs import find_entry, sign_off, toggle_bookmark, write_note
 from apollo_tui.context import ToReview, View
 from sessions import events as ev
 from widgets.models import Entry
-
 
 LABELLED_SOON_MS: Final = 5_000
 """``F`` right after ``f`` is about what was just flagged, also where the newest is another one meanwhile."""
@@ -99,7 +98,9 @@ def unsure(view: View) -> None:
 
 
 def _say(view: View, word: Word) -> None:
-    _judge_shown(view, lambda subject: view.context.flags.set_flag(subject, word, seen=_evidence(view, subject.session)))
+    _judge_shown(
+        view, lambda subject: view.context.flags.set_flag(subject, word, seen=_evidence(view, subject.session))
+    )
 
 
 def mark_recovery(view: View) -> None:
@@ -242,9 +243,20 @@ async def show_target(view: View, session: str, target: ev.Target) -> str:
     return ""
 
 
+class Sittings(Protocol):
+    """A review: fifty items, then the next fifty."""
+
+    def next_sitting(self) -> None:
+        """The next ones, once these are done."""
+        ...
+
+
 def open_review(view: View) -> None:
-    """One queue over all sessions."""
-    view.apollo.open(ToReview())
+    """One queue over all sessions; in it, the next sitting."""
+    if view.place == "review":
+        cast("Sittings", view).next_sitting()
+    else:
+        view.apollo.open(ToReview())
 
 
 def compare_sessions(view: View) -> None:

@@ -182,3 +182,11 @@ def _as_rows(choices: Sequence[Choice]) -> list[Choice]:
         )
         for choice in choices
     ]
+
+
+class DockedChoice(DockedPanel[str]):
+    """Answers with the id of the choice."""
+
+    def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
+        """That one."""
+        self.dismiss(message.choice.id)
