@@ -1,4 +1,4 @@
-"""Choices side by side in columns, each with its own key: many in little height. The one at the cursor is said whole."""
+"""Choices side by side in columns, each with its own key: many in little height. One line says what one means."""
 
 from __future__ import annotations
 

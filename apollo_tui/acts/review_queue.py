@@ -20,7 +20,7 @@ from apollo_tui.acts.drafts import Drafts
 from apollo_tui.backend.feed import Feed
 from apollo_tui.state.board import BoardState
 from apollo_tui.state.review_filter import ReviewFilter
-from apollo_tui.state.sitting import Sitting
+from apollo_tui.state.sitting import SIZE, Sitting
 from sessions.attention.settings import Thresholds
 from sessions.errors import ApolloError
 from sessions.events import Event
@@ -63,6 +63,8 @@ class ReviewQueue:
         """All that waits, what is most likely worth it first."""
         self.filter = ReviewFilter()
         self.sitting = Sitting()
+        self.size = SIZE
+        """Items of a sitting."""
         self.done = 0
         """Items that left the queue since the app has started."""
         self._worked_ms = 0
@@ -120,7 +122,8 @@ class ReviewQueue:
     def plan(self, here: Item | None, *, anew: bool = False) -> None:
         """Fill the sitting from what waits; ``anew``: another one begins."""
         before = Sitting() if anew else self.sitting
-        self.sitting = before.filled([item.key for item in self.shown], here.key if here is not None else None)
+        waiting = [item.key for item in self.shown]
+        self.sitting = before.filled(waiting, here.key if here is not None else None, self.size)
 
     def next_after(self, item: Item | None) -> Item | None:
         """The item to show after ``item`` is gone or was passed; None: the sitting is over."""

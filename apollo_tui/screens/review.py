@@ -1,6 +1,6 @@
 """Review: one queue over all sessions of what is unseen or suspicious; one key each, and the next one is there.
 
-The item stands in its transcript, with the steps before and after it; what one scrolls to and selects can be judged too.
+The item stands in its transcript, with the steps before and after it; what one scrolls to and selects can be judged.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ class ReviewScreen(ActionScreen):
     def key_context(self) -> keys.KeyContext:
         """What was flagged last can be labelled also when nothing is left."""
         here = super().key_context()
-        return msgspec.structs.replace(here, action=here.action or self.context.flags.just_flagged is not None)
+        just = self.context.flags.just_flagged
+        fresh = just is not None and self.context.presses <= just.keys + 1
+        return msgspec.structs.replace(here, action=here.action or fresh)
 
     async def selected_entry(self) -> tuple[str, int] | None:
         """Advice is about the item."""
@@ -224,12 +226,8 @@ class ReviewScreen(ActionScreen):
         done, planned = self.context.review.progress
         left, keymap = len(self.context.review.shown), self.context.config.keys
         other = f"{keys.key_name('filter_items', keymap)} chooses what is shown"
-        if not planned or not left:
-            return (
-                f"nothing to review · {other}"
-                if not planned
-                else f"{done} of {planned} done: nothing is left · {other}"
-            )
+        if not left:
+            return f"nothing to review{f': {done} of {planned} done' if planned else ''} · {other}"
         again = keys.key_name("review", keymap)
         return f"{done} of {planned} done · {left:,} wait: {again} takes the next · {other}"
 

@@ -60,7 +60,7 @@ class ItemContext:
         at = self._place(seq)
         near = self.transcript.anchors[max(0, at - PAGE // 2) : at + PAGE // 2]
         # What is folded is known before the place is chosen: a run is not taken apart because its middle was shown.
-        await self.supply([anchor.seq for anchor in near])
+        await self.supply([anchor.seq for anchor in near if self.transcript.entry(anchor.seq) is None])
         self.transcript.reveal(seq, above=ABOVE)
 
     def empty(self) -> None:

@@ -64,7 +64,7 @@ def properties(item: Item) -> dict[str, tuple[str, ...]]:
 def choices_of(
     items: Sequence[Item], session: Callable[[str], tuple[int, str]], label: Callable[[str], str]
 ) -> list[Choice]:
-    """Every filter that shows anything, with how much it shows. ``session`` gives number and title, ``label`` a name."""
+    """Every filter that shows anything, and how much. ``session`` gives number and title, ``label`` a name."""
     found = [Choice("all:", f"all {len(items):,}", "a", note="Everything, what is most likely worth it first.")]
     counted: dict[str, Counter[str]] = {kind: Counter() for kind in GROUPS}
     for item in items:

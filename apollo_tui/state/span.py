@@ -1,4 +1,4 @@
-"""The span that an annotator has begun: which steps a verdict would be about, so that a screen can show it first. Pure."""
+"""The span that an annotator has begun: which steps a verdict would be about, to be shown before it is given. Pure."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Repeats(msgspec.Struct, frozen=True):
 
 
 class Loop(msgspec.Struct, frozen=True):
-    """The loop that one action is a part of. ``begin``: its first action, or reply; ``last``, ``closed_at`` as above."""
+    """The loop that an action is a part of. ``begin``: its first action, or reply; ``last``, ``closed_at`` as above."""
 
     begin: ev.Target
     last: int

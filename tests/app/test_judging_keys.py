@@ -44,7 +44,9 @@ async def test_one_letter_labels_and_the_panel_shows_what_each_letter_means(
     async with open_app(feed, size) as (app, pilot):
         await opened((app, pilot), pilot, "F")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "about the call 2.1" in screen_text(app))
-        assert "hallucination" in screen_text(app) and "States something that no input" in screen_text(app)
+        assert "hallucination" in screen_text(app)
+        await pilot.press("down")
+        await until(pilot, lambda: "States something that no input" in screen_text(app))
         await pilot.press("x")
         await until(pilot, lambda: len(flags(feed)) == 1)
         (flag,) = flags(feed)
@@ -61,19 +63,14 @@ async def test_enter_in_the_label_panel_sets_no_label_and_then_leaves_ones_own_a
     await story(feed)
     async with open_app(feed, (80, 24)) as (app, pilot):
         await opened((app, pilot), pilot, "F")
-        await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "› " in screen_text(app))
-        rows = [row.split("│")[1].split() for row in screen_text(app).splitlines() if row.count("│") > 1]
-        assert [row[:3] for row in rows[1:3]] == [["›", "no", "label"], ["reasoning"]]
-        await until(pilot, lambda: "more" in screen_text(app))
-        sign = next(row for row in screen_text(app).splitlines() if "↓ " in row)
-        assert int(sign.split("↓ ")[1].split()[0]) > 5
+        await until(pilot, lambda: isinstance(app.screen, LabelPanel) and "›  no label" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: [flag.label for flag in flags(feed)] == ["unspecified"])
         await pilot.press("F", "x")
         await until(pilot, lambda: [flag.label for flag in flags(feed)][1:] == ["x/impatience"])
         await until(pilot, lambda: "impatience · u undoes" in screen_text(app))
         await pilot.press("F")
-        await until(pilot, lambda: "› x impatience" in screen_text(app) and "↑ " in screen_text(app))
+        await until(pilot, lambda: "›x impatience" in screen_text(app))
 
 
 async def test_part_reach_severity_and_note_are_chosen_before_the_letter(feed: FakeFeed) -> None:
@@ -129,12 +126,12 @@ async def test_a_step_that_did_a_flagged_one_over_can_be_called_right_there_too(
         assert "good, there too" not in screen_text(app)
         await pilot.press("escape", "left_square_bracket", "F")
         await until(pilot, lambda: "about the call 4.1" in screen_text(app))
-        row = next(row for row in screen_text(app).splitlines() if "good, there too" in row)
-        assert "Also right at step 2, which is flagged" in row
+        await pilot.press("down")
+        await until(pilot, lambda: "Also right at step 2, which is flagged" in screen_text(app))
         await pilot.press("less_than_sign")
         await until(pilot, lambda: "4.1 tail: good, there too · u undoes" in screen_text(app))
         await pilot.press("F")
-        await until(pilot, lambda: "› < good, there too" in screen_text(app))
+        await until(pilot, lambda: "›< good, there too" in screen_text(app))
         await pilot.press("escape", "left_square_bracket", "full_stop")
         await until(pilot, lambda: len(flags(feed)) == 2)
     said = [(str(flag.target), flag.verdict, flag.label) for flag in flags(feed)]

@@ -38,14 +38,14 @@ async def test_the_queue_is_cleared_with_one_key_each_and_says_how_far_one_is(
     async with open_app(feed, size) as (app, pilot):
         await pilot.press("r")
         await until(pilot, lambda: "malformed · 2 formats · 2.1 · edit: path is missing" in screen_text(app))
-        await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
+        await until(pilot, lambda: "review  0 of 4" in screen_text(app))
         await pilot.press("F", "f")
         await until(pilot, lambda: len(flags(feed)) == 1)
-        await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 1 tune-lr · the whole reply of step 1 ·" in screen_text(app))
         await pilot.press("plus")
-        await until(pilot, lambda: "unseen · 1 tune-lr · 2 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 1 tune-lr · the whole reply of step 2 ·" in screen_text(app))
         await pilot.press("equals_sign")
-        await until(pilot, lambda: "unseen · 2 formats · 1 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 2 formats · the whole reply of step 1 ·" in screen_text(app))
         await pilot.press("s")
         await until(pilot, lambda: "nothing to review" in screen_text(app))
     assert [(str(flag.target), flag.verdict, flag.label) for flag in flags(feed)] == [
@@ -62,10 +62,10 @@ async def test_a_review_goes_on_where_it_was_left_also_after_a_restart(feed: Fak
         await pilot.press("r")
         await until(pilot, lambda: "malformed · 2 formats" in screen_text(app))
         await pilot.press("s")
-        await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 1 tune-lr · the whole reply of step 1 ·" in screen_text(app))
     async with open_app(feed) as (app, pilot):
         await pilot.press("r")
-        await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 1 tune-lr · the whole reply of step 1 ·" in screen_text(app))
         screen = app.screen
         assert isinstance(screen, ReviewScreen)
         assert all(item.why == "unseen" for item in app.context.review.items)
@@ -76,32 +76,32 @@ async def test_a_pace_is_told_after_a_minute_of_work_and_not_before(feed: FakeFe
     now = [1_000_000]
     async with open_app(feed, clock=lambda: now[0]) as (app, pilot):
         await pilot.press("r")
-        await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
+        await until(pilot, lambda: "review  0 of 4" in screen_text(app))
         for _ in range(20):
             app.context.review.finish(now[0])
             now[0] += 500
             app.context.review.finish(now[0])
-        assert app.context.review.pace() == "40 done · 4 left"
+        assert app.context.review.pace() == "0 of 4"
         now[0] += 50_000
         app.context.review.finish(now[0])
-        assert app.context.review.pace() == "41 done · 4 left · 40/min · under a minute to go"
+        assert app.context.review.pace() == "0 of 4 · 40/min · under a minute to go"
 
 
 async def test_an_undo_brings_an_item_back_and_is_shown_first(feed: FakeFeed) -> None:
     await two(feed)
     async with open_app(feed) as (app, pilot):
         await pilot.press("r")
-        await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
+        await until(pilot, lambda: "review  0 of 4" in screen_text(app))
         await pilot.press("plus")
-        await until(pilot, lambda: "3 left" in screen_text(app))
+        await until(pilot, lambda: "review  1 of 4" in screen_text(app))
         await pilot.press("u")
-        await until(pilot, lambda: "u again undoes: flag good on 2 formats · 2.1" in screen_text(app))
+        await until(pilot, lambda: "u again undoes: good mark on 2 formats · 2.1" in screen_text(app))
         await pilot.press("u")
-        await until(pilot, lambda: "4 left" in screen_text(app))
+        await until(pilot, lambda: "review  0 of 4" in screen_text(app))
         await pilot.press("U")
         await until(pilot, lambda: "U again" in screen_text(app))
         await pilot.press("U")
-        await until(pilot, lambda: "3 left" in screen_text(app))
+        await until(pilot, lambda: "review  1 of 4" in screen_text(app))
 
 
 async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_before_it_as_read(
@@ -120,7 +120,7 @@ async def test_looking_at_something_suspicious_far_down_does_not_mark_what_lies_
         read = app.context.state.read_marks.book(second)
         assert item.seq in read and not any(seq in read for seq in range(1, item.seq))
         await pilot.press("s")
-        await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 1 tune-lr · the whole reply of step 1 ·" in screen_text(app))
 
 
 async def test_what_nobody_has_read_stays_while_it_is_read_and_goes_when_it_is_passed(feed: FakeFeed) -> None:
@@ -128,17 +128,17 @@ async def test_what_nobody_has_read_stays_while_it_is_read_and_goes_when_it_is_p
     now = [1_000_000]
     async with open_app(feed, clock=lambda: now[0]) as (app, pilot):
         await pilot.press("r", "s")
-        await until(pilot, lambda: "unseen · 1 tune-lr · 1 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 1 tune-lr · the whole reply of step 1 ·" in screen_text(app))
         for _ in range(8):
             await pilot.press("down")
             now[0] += 2_000
             app._tick()
             await pilot.pause()
-        assert "unseen · 1 tune-lr · 1 ·" in screen_text(app)
+        assert "unseen · 1 tune-lr · the whole reply of step 1 ·" in screen_text(app)
         item = next(item for item in app.context.review.items if item.why == "unseen")
         assert item.seq not in app.context.state.read_marks.book(first)
         await pilot.press("s")
-        await until(pilot, lambda: "unseen · 1 tune-lr · 2 ·" in screen_text(app))
+        await until(pilot, lambda: "unseen · 1 tune-lr · the whole reply of step 2 ·" in screen_text(app))
         assert item.seq in app.context.state.read_marks.book(first)
 
 
@@ -158,9 +158,9 @@ async def test_what_happens_while_one_reviews_joins_the_queue_and_moves_nothing(
     first, _ = await two(feed)
     async with open_app(feed) as (app, pilot):
         await pilot.press("r")
-        await until(pilot, lambda: "0 done · 4 left" in screen_text(app))
+        await until(pilot, lambda: "review  0 of 4" in screen_text(app))
         await feed.step(first, 3, ("run", {"command": "ls"}, "a"))
-        await until(pilot, lambda: "0 done · 5 left" in screen_text(app))
+        await until(pilot, lambda: "review  0 of 4" in screen_text(app))
         assert "malformed · 2 formats · 2.1" in screen_text(app)
         await pilot.press("o")
         await until(pilot, lambda: app.screen.__class__.__name__ == "SessionScreen")

@@ -240,14 +240,18 @@ def flag_span(ada: Annotator) -> None:
     ada.press("[", "[", "F")
     ada.wait("the labels, on the span", f"about steps {kill - 2} to {kill}")
     ada.press("x")
-    ada.wait("the receipt", f"{kill - 2}-{kill}: impatience")
+    ada.wait("the receipt", f"steps {kill - 2} to {kill}: impatience")
 
 
 def clear_the_review(ada: Annotator) -> None:
     """A label for what went wrong, a sign-off for whom all is well with, and on for the rest; until nothing is left."""
     ada.press("r")
     ada.wait("the queue", lambda: left(ada))
-    while before := left(ada):
+    while (before := left(ada)) or "takes the next" in ada.text():
+        if not before:
+            ada.press("r")
+            ada.wait("the next sitting", lambda: left(ada))
+            continue
         bar = ada.text().splitlines()[1]
         if "steady" in bar:
             ada.press("S")
@@ -255,7 +259,7 @@ def clear_the_review(ada: Annotator) -> None:
             ada.press("g")
         elif label := next((key for why, key in WRONG.items() if bar.startswith(f" {why} ")), None):
             ada.press("F")
-            ada.wait("the labels", "a letter or enter sets it")
+            ada.wait("the labels", "letter or enter sets")
             ada.press(label)
         else:
             ada.press("s")
@@ -268,9 +272,9 @@ def is_past(ada: Annotator, before: int) -> bool:
 
 
 def left(ada: Annotator) -> int | None:
-    """How many items the review has left; None while it is being read."""
-    found = re.search(r"(\d+) done · ([\d,]+) left", ada.text())
-    return int(found[2]) if found else None
+    """How many items the sitting has left; None while the log is being read."""
+    found = re.search(r"review  (\d+) of (\d+)", ada.text())
+    return int(found[2]) - int(found[1]) if found else None
 
 
 def training_shown(ada: Annotator, number: str) -> tuple[int, int, dict[int, str]]:

@@ -7,6 +7,7 @@ from typing import Final, Protocol, cast
 
 from apollo_tui.acts.flags import JustFlagged, Subject, Word
 from apollo_tui.acts.signoffs import find_entry, sign_off, toggle_bookmark, write_note
+from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import ToReview, View
 from sessions import events as ev
 from widgets.models import Entry
@@ -67,9 +68,10 @@ def label(view: View) -> None:
             if chosen in (None, (just.subject.session, just.seq)):
                 _pick_label(view, await flags.find_aftermath(just.subject), just.seq)
                 return ""
-        if found is not None:
-            subject = await flags.find_aftermath(await view.find_subject(*found))
-            _pick_label(view, flags.as_shown(subject), found[1].seq)
+        if found is None:
+            raise NotDone("nothing is selected here")
+        subject = await flags.find_aftermath(await view.find_subject(*found))
+        _pick_label(view, flags.as_shown(subject), found[1].seq)
         return ""
 
     if found is not None or flags.just_flagged is not None:
