@@ -57,6 +57,7 @@ class Pane:
         self._seqs: list[int] = []
         self._stale = True
         self._place = ReaderPlace(lambda: self._seqs, self._height)
+        self._span: tuple[int, int] | None = None
         self._size = (0, 0)
         self._now = 0
         self._rows: dict[int, tuple[Entry, int, bool, list[Line]]] = {}
@@ -142,7 +143,8 @@ class Pane:
         shown: list[PaneRow] = []
         for index, row in places:
             entry = items[index]
-            shown.append(PaneRow(self._rows_at(index)[row], entry.seq, self._is_selected(entry)))
+            chosen = self._is_selected(entry) or self._is_in_span(entry)
+            shown.append(PaneRow(self._rows_at(index)[row], entry.seq, chosen))
         if len(self._rows) > 4 * max(1, height):
             near = {row.seq for row in shown}
             self._rows = {seq: kept for seq, kept in self._rows.items() if seq in near}
@@ -182,6 +184,14 @@ class Pane:
 
     def _is_selected(self, entry: Entry) -> bool:
         return self.selected is not None and (entry.seq == self.selected or self.selected in entry.members)
+
+    def mark_span(self, steps: tuple[int, int] | None) -> None:
+        """Show all of these steps, from the first to the last, as selected."""
+        if steps != self._span:
+            self._span, self.dirty = steps, True
+
+    def _is_in_span(self, entry: Entry) -> bool:
+        return self._span is not None and self._span[0] <= (entry.step or 0) <= self._span[1]
 
     @staticmethod
     def _next_minute(entry: Entry, now: int) -> int:

@@ -175,6 +175,11 @@ class Wall(Painter, can_focus=True):
         self._pane(session).select(seq)
         self._flush_now()
 
+    def mark_span(self, session: str, steps: tuple[int, int] | None) -> None:
+        """Show these steps of one session as selected, and none of any other; painted at the next flush."""
+        for shown, pane in self._panes.items():
+            pane.mark_span(steps if shown == session else None)
+
     def candidate(self, session: str = "") -> Entry | None:
         """What a key means: the selected entry, else in a pane that follows the newest action on screen for 0.5 s."""
         pane = self._panes.get(session or self._focused)

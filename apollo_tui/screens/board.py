@@ -122,7 +122,17 @@ class BoardScreen(ApolloScreen):
         if self.apollo.line_speed.slow and self._tickers.due(now, self.listing.size.width):
             self._stale = True
         super().tick(now)
+        self._mark_span()
         self.wall.flush(now)
+
+    def _mark_span(self) -> None:
+        """Show what a verdict would be about, where a span was begun."""
+        found = self.subject() if self.context.flags.span is not None else None
+        steps = None
+        if found is not None and found[1].step is not None:
+            first = found[1].step
+            steps = self.context.flags.span_steps(found[0], first, found[1].to_step or first)
+        self.wall.mark_span(self.session or "", steps)
 
     def note_key(self, key: str) -> None:
         """Over a slow line, a key that finds no action says so."""

@@ -63,7 +63,7 @@ class Item(msgspec.Struct, frozen=True):
 
     ``key`` is the same tomorrow: what was skipped stays skipped. ``source``: what it was that said so (a rule of
     signals, ``rule:NAME``, ``judge:NAME``); ``signal``: the id of the signal; ``labels`` and ``by``: what was said, and
-    by which actors; ``worth``: how likely it is that a person has something to do there.
+    by which actors.
     """
 
     session: str
@@ -76,7 +76,6 @@ class Item(msgspec.Struct, frozen=True):
     signal: str = ""
     labels: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
-    worth: float = 0.0
 
     @property
     def key(self) -> str:
@@ -113,6 +112,8 @@ class ReviewBook:
         self._started: dict[tuple[int, int], tuple[int, ev.ActionStarted]] = {}
         self._wrong: dict[str, Failure] = {}
         self._words: dict[str, str] = {}
+        self._items: tuple[tuple[int, str, tuple[SignalCause, ...]], list[Item]] | None = None
+        """What was asked for last, and the answer: of most sessions nothing is new when the queue is looked at."""
         self._evidence: tuple[int, dict[tuple[Why, str], tuple[int, int]]] = (-1, {})
         self._tools: dict[str, str] = {}
         self._polling: set[int] = set()
@@ -174,6 +175,12 @@ class ReviewBook:
 
     def items(self, actor: str, causes: Sequence[SignalCause] = ()) -> list[Item]:
         """What ``actor`` should look at, by kind and then oldest first: at most one item for a target."""
+        asked = self.last_seq, actor, tuple(causes)
+        if self._items is None or self._items[0] != asked:
+            self._items = asked, self._choose(actor, causes)
+        return self._items[1]
+
+    def _choose(self, actor: str, causes: Sequence[SignalCause]) -> list[Item]:
         failures = list(self._find_failures())
         found: dict[str, Item] = {}
         for item in (

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-import msgspec
-
 from sessions.attention.settings import Thresholds
 from sessions.attention.signals import signals_of
 from sessions.events import Event
@@ -69,6 +67,5 @@ def review_queue(
         for item in book.items(actor, causes):
             if item.key not in skipped:
                 worth = worth_of(item.why, item.source, evidence)
-                order = (-worth, item.rank, summary.number, item.seq)
-                found.append((order, msgspec.structs.replace(item, worth=worth)))
+                found.append(((-worth, item.rank, summary.number, item.seq), item))
     return [item for _, item in sorted(found, key=lambda pair: pair[0])]
