@@ -26,6 +26,7 @@ from sessions.errors import ApolloError
 from sessions.events import Event
 from sessions.events.states import ENDED
 from sessions.fold.review import KINDS, Item, ReviewBook
+from sessions.fold.review_worth import Evidence, add_evidence
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
 from sessions.private_files import open_private
@@ -113,6 +114,12 @@ class ReviewQueue:
                 skipped=self.skipped,
                 thresholds=self._thresholds,
             )
+
+    @property
+    def evidence(self) -> Evidence:
+        """How often what was suspected turned out right, over all sessions that were read."""
+        with self._folding:
+            return add_evidence(book.find_evidence() for book in self._books.values())
 
     @property
     def shown(self) -> list[Item]:

@@ -260,7 +260,7 @@ class ReviewScreen(ActionScreen):
                 review.filter = filter_of(id)
                 self._begin()
 
-        rows = choices_of(review.items, session, context.labels.name)
+        rows = choices_of(review.items, session, context.labels.name, review.evidence)
         panel = DockedChoice("what is reviewed, and how much there is of it", rows, "a key shows it · / finds · esc")
         self.ask(panel, take)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 import msgspec
 
 from sessions.annotators import shown_name
 from sessions.fold.review import Item, Why
+from sessions.fold.review_worth import Evidence
 from widgets.models import Choice
 
 Kind = Literal["all", "why", "source", "session", "label", "by"]
@@ -62,9 +64,13 @@ def properties(item: Item) -> dict[str, tuple[str, ...]]:
 
 
 def choices_of(
-    items: Sequence[Item], session: Callable[[str], tuple[int, str]], label: Callable[[str], str]
+    items: Sequence[Item],
+    session: Callable[[str], tuple[int, str]],
+    label: Callable[[str], str],
+    evidence: Evidence = MappingProxyType({}),
 ) -> list[Choice]:
-    """Every filter that shows anything, and how much. ``session`` gives number and title, ``label`` a name."""
+    """Every filter that shows anything, and how much. ``session`` gives number and title, ``label`` a name;
+    ``evidence``: how often rules and judges were right."""
     found = [Choice("all:", f"all {len(items):,}", "a", note="Everything, what is most likely worth it first.")]
     counted: dict[str, Counter[str]] = {kind: Counter() for kind in GROUPS}
     for item in items:
@@ -79,8 +85,8 @@ def choices_of(
 
     def add(kind: Kind, name: Callable[[str], str], said: str) -> Iterable[Choice]:
         for value, count in counted[kind].most_common():
-            text = f"{name(value)} {count:,}"
-            yield Choice(f"{kind}:{value}", text, next(spare, ""), note=said, group=GROUPS[kind])
+            note = f"{said} {_say_precision(value, evidence)}".rstrip() if kind == "source" else said
+            yield Choice(f"{kind}:{value}", f"{name(value)} {count:,}", next(spare, ""), note=note, group=GROUPS[kind])
 
     found += add("source", lambda source: shown_name(source) if ":" in source else source.replace("_", " "),
                  "What this rule or judge said.")  # fmt: skip
@@ -93,3 +99,8 @@ def choices_of(
         for number, title, count, id in numbered
     ]  # fmt: skip
     return found
+
+
+def _say_precision(source: str, evidence: Evidence) -> str:
+    right, wrong = evidence.get(("signal", source), evidence.get(("proposed", source), (0, 0)))
+    return f"People found it right {right} of {right + wrong} times." if right + wrong else "Nobody has judged it yet."

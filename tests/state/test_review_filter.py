@@ -32,6 +32,13 @@ def test_every_filter_says_how_much_it_shows_and_has_a_key_of_its_own() -> None:
         assert row.text.endswith(f" {len(shown)}")
 
 
+def test_a_rule_says_how_often_people_found_it_right() -> None:
+    rows = choices_of(ITEMS, lambda id: (1, id), str, {("signal", "polling_streak"): (3, 5)})
+    notes = {row.id: row.note for row in rows}
+    assert notes["source:polling_streak"].endswith("People found it right 3 of 8 times.")
+    assert notes["source:killed_healthy_job"].endswith("Nobody has judged it yet.")
+
+
 def test_a_filter_without_a_value_shows_everything() -> None:
     assert all(ReviewFilter().keeps(one) for one in ITEMS)
     assert filter_of("nonsense:1").kind == "all"
