@@ -162,8 +162,6 @@ class Pane:
             self._place.follow()
         elif rewrapped:
             self._place.resize(lambda index: old.get(self._seqs[index], self._height(index)))
-        if self.selected is not None:
-            self.reveal(self.selected)
 
     def _height(self, index: int) -> int:
         return len(self._rows_at(index))

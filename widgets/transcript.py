@@ -297,8 +297,7 @@ class Transcript(Painter, can_focus=True):
     # --- painting ---------------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
-        """A new width wraps anew; the reader stays with the entry, and sees what is selected if it was seen before."""
-        seen = self.selected is not None and any(seq == self.selected for _, seq, _ in self._shown)
+        """A new width wraps anew; the reader stays with the entry."""
         if self._width and self._width != self.size.width:
             old = self._row_cache.heights()
             self._row_cache.forget()
@@ -308,8 +307,6 @@ class Transcript(Painter, can_focus=True):
             self._place.follow()
         self._width = self.size.width
         self._shown = []
-        if seen and self.selected is not None and self.size.height:
-            self._place.reveal(self._index(self.selected), self.size.height)
         self._update()
 
     def render_line(self, y: int) -> Strip:

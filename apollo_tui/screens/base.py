@@ -161,6 +161,11 @@ class ApolloScreen(Screen[None]):
         self.styles.padding = (0, right, bottom, 0)
         for told in (self._receipt, self._hints):
             told.display = not bottom
+        if right or bottom:
+            self.call_after_refresh(self.keep_in_sight)
+
+    def keep_in_sight(self) -> None:
+        """Less room is left: show what is selected."""
 
     def frame(self, session: str, seq: int) -> None:
         """Bring the entry that a panel is about into sight."""

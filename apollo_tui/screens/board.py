@@ -125,6 +125,11 @@ class BoardScreen(ApolloScreen):
         self._mark_span()
         self.wall.flush(now)
 
+    def keep_in_sight(self) -> None:
+        """Less room is left: show what is selected."""
+        if self.wall.selected is not None:
+            self.wall.select(*self.wall.selected)
+
     def _mark_span(self) -> None:
         """Show what a verdict would be about, where a span was begun."""
         found = self.subject() if self.context.flags.span is not None else None

@@ -131,6 +131,11 @@ class ReviewScreen(ActionScreen):
         super().make_room(right=right, bottom=bottom)
         self.document.display = not bottom or self.app.size.height - bottom >= BOTH_ROWS
 
+    def keep_in_sight(self) -> None:
+        """Less room is left: show what is selected."""
+        if self.transcript.selected is not None:
+            self.transcript.reveal(self.transcript.selected)
+
     # --- the queue --------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:

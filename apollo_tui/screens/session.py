@@ -355,6 +355,11 @@ class SessionScreen(ApolloScreen):
             last = "this is the last action" if by > 0 else "this is the first action"
             self.say(last if seqs else "no action is shown here")
 
+    def keep_in_sight(self) -> None:
+        """Less room is left: show what is selected."""
+        if self.transcript.selected is not None:
+            self.transcript.reveal(self.transcript.selected)
+
     def go_to_step(self, step: int) -> None:
         """Select what the step did."""
         seq = seq_of_step(places_of_anchors(self.transcript.anchors), step)
