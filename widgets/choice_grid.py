@@ -16,8 +16,8 @@ from widgets.sanitise import clean_line
 LEAD: Final = len(SELECTED) + KEY_CELLS
 GAP: Final = 2
 """Cells between two columns."""
-SAID_ROWS: Final = 1
-"""Rows that say the choice at the cursor."""
+SAID_MOST: Final = 2
+"""Rows that say the choice at the cursor, at most."""
 
 
 def columns_of(choices: Sequence[Choice], width: int) -> list[list[Choice]]:
@@ -35,6 +35,13 @@ def _width_of(column: Sequence[Choice]) -> int:
     return LEAD + max(cells.width(clean_line(choice.text)) for choice in column)
 
 
+def _said(choice: Choice, width: int) -> list[str]:
+    """What a choice means, in the rows that it may take."""
+    room = max(8, width - 2)
+    rows = cells.wrap(clean_line(choice.note), room) or [""]
+    return [*rows[: SAID_MOST - 1], cells.crop(" ".join(rows[SAID_MOST - 1 :]), room)][: max(1, len(rows))]
+
+
 class ChoiceGrid(ChoiceList):
     """A ``ChoiceList`` in columns: a choice's ``text`` is its name, its ``note`` is said below for the one at the
     cursor. Groups have no headings; their members stand together."""
@@ -44,15 +51,15 @@ class ChoiceGrid(ChoiceList):
     def rows_in(self, width: int) -> int:
         """Rows that all choices take in ``width`` cells, with that of the note."""
         columns = columns_of(self._choices, width)
-        return (len(columns[0]) if columns else 1) + SAID_ROWS
+        return (len(columns[0]) if columns else 1) + self._said_rows(width)
 
     def row(self, y: int) -> Line:
         """One choice of each column; last, what the one at the cursor means."""
-        shown = self.size.height - SAID_ROWS
+        shown = self._shown_rows
         if y >= shown:
             here = self.highlighted
-            said = clean_line(here.note) if here is not None else "nothing is called that"
-            return ((f" {cells.crop(said, max(1, self.size.width - 2))}", "dim"),)
+            said = _said(here, self.size.width) if here is not None else ["nothing is called that"]
+            return ((f" {said[y - shown]}", "dim"),) if y - shown < len(said) else ()
         columns = self._columns
         spans: list[Span] = []
         for column in columns:
@@ -75,11 +82,18 @@ class ChoiceGrid(ChoiceList):
         for column in self._columns:
             room = _width_of(column) + GAP
             at = self._top + event.y
-            if x < room and at < len(column) and event.y < self.size.height - SAID_ROWS:
+            if x < room and at < len(column) and event.y < self._shown_rows:
                 self.highlight(column[at].id)
             if x < room:
                 return
             x -= room
+
+    @property
+    def _shown_rows(self) -> int:
+        return self.size.height - self._said_rows(self.size.width)
+
+    def _said_rows(self, width: int) -> int:
+        return max((len(_said(choice, width)) for choice in self._choices), default=1)
 
     @property
     def _columns(self) -> list[list[Choice]]:
@@ -104,7 +118,7 @@ class ChoiceGrid(ChoiceList):
         self._into_view()
 
     def _into_view(self) -> None:
-        shown, rows = self.size.height - SAID_ROWS, self._rows
+        shown, rows = self._shown_rows, self._rows
         if not rows or shown <= 0:
             return
         at = self._at % rows

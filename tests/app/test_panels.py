@@ -242,7 +242,7 @@ async def test_no_cursor_of_a_field_blinks(feed: FakeFeed, session: str) -> None
         for key in ("F", "slash", "colon", "s", "apostrophe"):
             await pilot.press(key)
             await until(pilot, lambda: app.screen is not app.view and bool(app.screen.query(Input)))
-            assert [field.cursor_blink for field in app.screen.query(Input)] == [False], key
+            assert {field.cursor_blink for field in app.screen.query(Input)} == {False}, key
             await pilot.press("escape")
             await until(pilot, lambda: app.screen is app.view)
 

@@ -28,7 +28,7 @@ SIDE_WIDTH: Final = 64
 NAME: Final = 20
 """Cells of the column of names where each choice has a row."""
 LEAST_LIST: Final = 4
-LEAST_VIEW: Final = 7
+LEAST_VIEW: Final = 6
 """Rows that stay for the view, with its title."""
 
 
