@@ -158,7 +158,9 @@ class ReviewBook:
                 if went_wrong(result) and result.outcome != "interrupted" and not result.environment:
                     target = ev.Target(event.step, "call", event.call)
                     reason = f"{started.name}: {result.outcome}".strip(": ")
-                    self._wrong[str(target)] = Failure(seq, target, "error", reason, failure_of(started, result, self._tools))
+                    self._wrong[str(target)] = Failure(
+                        seq, target, "error", reason, failure_of(started, result, self._tools)
+                    )
             case ev.SignalJudged(signal=signal, verdict=word) if event.actor.startswith("human:"):
                 self._words[signal] = word
             case _:
