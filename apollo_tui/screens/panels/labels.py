@@ -78,7 +78,7 @@ class LabelPanel(DockedPanel[LabelChoice]):
         super().__init__(
             "",
             _rows(labels, subject.redoes),
-            "letter or enter sets · / finds · . last · + good · = unsure · R recovered",
+            "a letter or enter sets · / finds · . last · + good · = unsure · R recovered",
             [" · ".join(said)] if said else [],
         )
 
