@@ -35,6 +35,7 @@ from apollo_tui.context import (
     ToNewSession,
     ToReview,
     ToSession,
+    ToWorkspace,
     View,
     due_reports,
 )
@@ -228,6 +229,10 @@ class ApolloApp(HookedApp, inherit_bindings=False):
                 from apollo_tui.screens.review import ReviewScreen
 
                 self.push_screen(ReviewScreen(self.context))
+            case ToWorkspace(session):
+                from apollo_tui.screens.workspace import WorkspaceScreen
+
+                self.push_screen(WorkspaceScreen(self.context, session))
             case ToNewSession():
                 from apollo_tui.screens.new_session import NewSessionScreen
 

@@ -20,6 +20,7 @@ from apollo_tui.acts.undo import UndoHistory
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.keys import Place
 from apollo_tui.state.board import BoardState
+from apollo_tui.state.file_looks import Looks
 from apollo_tui.state.transcript_pages import Indexes
 from sessions.clock import now_ms
 from sessions.config import Config
@@ -63,6 +64,8 @@ class AppContext(msgspec.Struct):
     indexes: Indexes = msgspec.field(default_factory=Indexes)
     presses: int = 0
     """Keys that were pressed on views since the start."""
+    looks: Looks = msgspec.field(default_factory=Looks)
+    """Files of workspaces as they were when they were looked at."""
     searches: list[str] = msgspec.field(default_factory=list)
     """Newest last; the session and action screens share them."""
 
@@ -134,6 +137,12 @@ class ToReview(msgspec.Struct, frozen=True):
     """One queue over all sessions."""
 
 
+class ToWorkspace(msgspec.Struct, frozen=True):
+    """The files of a session's workspace."""
+
+    session: str
+
+
 class ToNewSession(msgspec.Struct, frozen=True):
     """The form that creates a session."""
 
@@ -149,7 +158,7 @@ class ToCommands(msgspec.Struct, frozen=True):
     """The command line of the view on top."""
 
 
-Destination = ToSession | ToAction | ToExport | ToReview | ToNewSession | ToCompare | ToCommands
+Destination = ToSession | ToAction | ToExport | ToReview | ToWorkspace | ToNewSession | ToCompare | ToCommands
 
 
 # --- the app and its views --------------------------------------------------------------------------------------------

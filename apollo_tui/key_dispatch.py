@@ -24,7 +24,7 @@ from apollo_tui.context import AppContext, GivesWay, View
 from apollo_tui.key_queue import TextOfKeys
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.key_acts import advice, attention, control, judgement, movement, search, undo
+from apollo_tui.screens.key_acts import advice, attention, control, files, judgement, movement, search, undo
 from apollo_tui.terminal.textual_private import is_closing, offer_key, run_binding, send_event
 from widgets.paint import is_field
 from widgets.sanitise import clean_line
@@ -134,6 +134,19 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "outline": toggle_outline,
     "filter": choose_filter,
     "filter_items": choose_items,
+    "workspace": files.open_workspace,
+    # the workspace
+    "files_changed": files.show_changed,
+    "files_since_left": files.show_since_left,
+    "files_all": files.show_all,
+    "files_of_step": files.show_of_step,
+    "diff_beginning": files.diff_to_beginning,
+    "diff_last_look": files.diff_to_last_look,
+    "copy_path": files.copy_path,
+    "page_file": files.page_file,
+    "go_to_author": files.go_to_author,
+    "shell": files.open_shell,
+    "read_again": files.read_again,
     # advice
     "advise": advice.advise,
     "mark_session": BoardScreen.mark_session,

@@ -13,10 +13,10 @@ from typing import Final, Literal
 import msgspec
 from textual.binding import Binding
 
-Place = Literal["board", "session", "action", "review", "compare", "export", "new", "panel"]
+Place = Literal["board", "session", "action", "review", "workspace", "compare", "export", "new", "panel"]
 """Where a key is valid. ``panel`` is any small panel over a screen: help, labels, leaving, choices."""
 
-PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "review", "compare", "export", "new", "panel")
+PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "review", "workspace", "compare", "export", "new", "panel")
 VIEWS: Final[frozenset[Place]] = frozenset({"board", "session", "action"})
 REVIEW: Final[frozenset[Place]] = frozenset({"review"})
 LOOKS: Final[frozenset[Place]] = VIEWS | REVIEW
@@ -27,8 +27,13 @@ COMPARE: Final[frozenset[Place]] = frozenset({"compare"})
 ACTION: Final[frozenset[Place]] = frozenset({"action"})
 EXPORT: Final[frozenset[Place]] = frozenset({"export"})
 NEW: Final[frozenset[Place]] = frozenset({"new"})
+WORKSPACE: Final[frozenset[Place]] = frozenset({"workspace"})
 EVERY: Final[frozenset[Place]] = frozenset(PLACES)
-PAGED: Final[frozenset[Place]] = LOOKS | {"compare", "export", "panel"}
+BESIDE: Final[frozenset[Place]] = frozenset({"workspace", "compare", "export"})
+"""Where something else than entries is looked at, in several panes."""
+FOUND_IN: Final[frozenset[Place]] = frozenset({"workspace", "compare"})
+"""Where one searches beside these."""
+PAGED: Final[frozenset[Place]] = LOOKS | {"workspace", "compare", "export", "panel"}
 
 
 class KeyContext(msgspec.Struct, frozen=True):
@@ -108,8 +113,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("move.end", "G end", "bottom", "To the last row, and follow new ones.", "move", PAGED, painter=True),
     Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move",
         PAGED - {"action"}, 8, painter=True),
-    Key("next_pane", "tab", "next pane", "To the next pane.", "move", LOOKS | {"compare", "export"}),
-    Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", LOOKS | {"compare", "export"}),
+    Key("next_pane", "tab", "next pane", "To the next pane.", "move", LOOKS | BESIDE),
+    Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", LOOKS | BESIDE),
     Key("number", "1 2 3 4 5 6 7 8 9", "session", "To the session with this number.", "move", LOOKS),
     Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", LOOKS),
     Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, 6, typing=True),
@@ -139,6 +144,25 @@ KEYS: Final[tuple[Key, ...]] = (
         "look", REVIEW),
     Key("filter", "w", "filter", "What is shown: all, flagged, errors, unread, without polls, the outline.", "look",
         SESSION, needs=("session",)),
+    Key("workspace", "W", "workspace", "The files of the session's workspace: what changed, and by which step.", "look",
+        LOOKS, 19, needs=("session",)),
+    # the workspace
+    Key("files_changed", "c", "since the start", "The files that changed since the session began.", "files", WORKSPACE, 2),
+    Key("files_since_left", "l", "since you left", "The files that changed since you left.", "files", WORKSPACE, 1),
+    Key("files_all", "a", "all", "All files.", "files", WORKSPACE, 3),
+    Key("files_of_step", "s", "that step", "The files that the same step changed as the one under the cursor.", "files",
+        WORKSPACE, 8),
+    Key("diff_beginning", "d", "diff", "What changed in the file since the beginning; again: the file.", "files",
+        WORKSPACE, 4),
+    Key("diff_last_look", "D", "diff to last look",
+        "What changed in it since you looked at it last, or left; again: the file.", "files", WORKSPACE, 5),
+    Key("copy_path", "y", "copy path", "Copy the whole path; says where the copy went.", "files", WORKSPACE, 6),
+    Key("page_file", "v", "pager", "Open the file in $PAGER.", "files", WORKSPACE, 9),
+    Key("go_to_author", "o", "open step", "The action that changed the file last, in its transcript.", "files", WORKSPACE,
+        10),
+    Key("shell", "dollar_sign", "shell", "A shell in the workspace, inside what contains the session; the log says so.",
+        "files", WORKSPACE, 7, needs=("session", "writable")),
+    Key("read_again", "r", "read again", "Look again at what is there.", "files", WORKSPACE),
     # advice
     Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS, 1,
         needs=("session",)),
@@ -198,11 +222,12 @@ KEYS: Final[tuple[Key, ...]] = (
         needs=("session", "writable", "live")),
     Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, needs=("writable",)),
     # finding and taking along
-    Key("search", "slash", "search", "Search in this session.", "find", LOOKS | COMPARE, 13, needs=("session",)),
-    Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", LOOKS | COMPARE,
+    Key("search", "slash", "search", "Search in this session; in a workspace narrow the list, or search in the file.",
+        "find", LOOKS | FOUND_IN, 13, needs=("session",)),
+    Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", LOOKS | FOUND_IN,
         needs=("session",)),
     Key("previous_match", "N", "match before", "The match before; without a search, the unread before.", "find",
-        LOOKS | COMPARE, needs=("session",)),
+        LOOKS | FOUND_IN, needs=("session",)),
     Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8,
         needs=("session", "action")),
     Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, needs=("session", "action")),
@@ -215,9 +240,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("find", "s", "find", "Search all sessions, newest first.", "find", VIEWS),
     Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
     # the app
-    Key("command", "colon ctrl+p", "command", "Every command by name.", "app", LOOKS | {"export"}, 15),
-    Key("help", "question_mark f1", "help", "The keys that work here and now.", "app",
-        LOOKS | {"compare", "export"}, 99),
+    Key("command", "colon ctrl+p", "command", "Every command by name.", "app", LOOKS | {"workspace", "export"}, 15),
+    Key("help", "question_mark f1", "help", "The keys that work here and now.", "app", LOOKS | BESIDE, 99),
     Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app", PAGED),
     # the export menu and forms
     Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
@@ -247,7 +271,7 @@ HINTS: Final = 8
 NAMES: Final[Mapping[str, str]] = {
     "apostrophe": "'", "slash": "/", "colon": ":", "question_mark": "?", "left_square_bracket": "[",
     "right_square_bracket": "]", "exclamation_mark": "!", "full_stop": ".", "plus": "+", "equals_sign": "=",
-    "asterisk": "*", "less_than_sign": "<", "greater_than_sign": ">", "escape": "esc",
+    "asterisk": "*", "dollar_sign": "$", "less_than_sign": "<", "greater_than_sign": ">", "escape": "esc",
     "pagedown": "PgDn", "pageup": "PgUp",
 }  # fmt: skip
 
@@ -259,6 +283,7 @@ WHERE: Final[Mapping[Place, str]] = {
     "session": "in a session",
     "action": "on an action",
     "review": "in the review queue",
+    "workspace": "in a workspace",
     "compare": "where two sessions are compared",
     "export": "in the export menu",
 }

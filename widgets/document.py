@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -48,6 +48,7 @@ class Document(Painter, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._pieces: list[Line] = []
+        self._dress: Callable[[int], Line] | None = None
         self._line_of: list[int] = []
         self._starts: list[int] = []
         self._cache: dict[int, list[Line]] = {}
@@ -69,8 +70,14 @@ class Document(Painter, can_focus=True):
         """Show a plain text; it is cleaned here."""
         self.set_lines([((row, role),) for row in clean(text).split("\n")])
 
-    def set_lines(self, lines: Iterable[Line], *, keep_place: bool = False) -> None:
-        """Show lines; spans that were not cleaned are cleaned here. ``keep_place`` is for more of the same text."""
+    def set_lines(
+        self, lines: Iterable[Line], *, keep_place: bool = False, dress: Callable[[int], Line] | None = None
+    ) -> None:
+        """Show lines; spans that were not cleaned are cleaned here. ``keep_place`` is for more of the same text.
+
+        ``dress``: the line of this number (from 0) with other roles and the same text, asked when it comes into sight.
+        """
+        self._dress = dress
         self._pieces, self._line_of, self._starts, self._raw = [], [], [], {}
         for number, line in enumerate(lines):
             self._starts.append(len(self._pieces))
@@ -292,6 +299,13 @@ class Document(Painter, can_focus=True):
         mark: Line = ((("›" if selected and row == 0 else " "), "accent"),)
         return self.strip((*mark, *self._rows(item)[row]), self.size.width, selected=selected)
 
+    def _is_whole(self, index: int) -> bool:
+        """Whether the piece is all of its line."""
+        number = self._line_of[index]
+        return not any(
+            self._line_of[near] == number for near in (index - 1, index + 1) if 0 <= near < len(self._pieces)
+        )
+
     def _height(self, index: int) -> int:
         return len(self._rows(index)) if index < len(self._pieces) else 0
 
@@ -299,6 +313,8 @@ class Document(Painter, can_focus=True):
         rows = self._cache.get(index)
         if rows is None:
             line = self._pieces[index]
+            if self._dress is not None and self._is_whole(index):
+                line = self._dress(self._line_of[index])
             room = max(8, self.size.width - 1)
             if line and line[-1] == RULE:
                 line = (*line[:-1], (RULE[0] * max(1, room - cells.line_width(line[:-1])), RULE[1]))

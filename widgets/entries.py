@@ -213,6 +213,10 @@ def key_of(event: ev.Event) -> Key | None:
             return ("question", number, 0)
         case ev.SummaryWritten(number=number):
             return ("summary", number, 0)
+        case ev.ShellOpened():
+            return ("shell", event.seq, 0)
+        case ev.ShellClosed(opened=opened):
+            return ("shell", opened, 0)
         case ev.ModelReplied() | ev.ReplyInterrupted() | ev.ReplySuperseded() if event.step:
             return ("reply", event.step, 0)
         case ev.ActionStarted() | ev.ActionResult() | ev.ActionRefused() | ev.FileChanged() if (

@@ -85,6 +85,8 @@ def build(
             answered = any(isinstance(e.body, ev.QuestionAnswered) for e in related)
             note = "answered" if answered else "waits for you"
             return _entry(anchor, "question", _one("you", "strong"), body=prose_lines(body.text), note=note)
+        case ev.ShellOpened() as body:
+            return _shell(anchor, body, related)
         case ev.QuestionAnswered() as body:
             said = "nobody answered: use your judgement" if body.timed_out else f"answered by {_who(anchor.actor)}"
             if body.timed_out and body.text.startswith("The question was withdrawn"):
@@ -270,6 +272,20 @@ def _reply(anchor: ev.Event, parts: Sequence[Part], note: str, salvaged: bool = 
     shown = ", ".join(text for text in notes if text)
     name = "interrupted" if isinstance(anchor.body, ev.ReplyInterrupted) else ""
     return _entry(anchor, "reply", (), body=body, note=shown, name=name, quiet=not body and bool(calls))
+
+
+def _shell(anchor: ev.Event, body: ev.ShellOpened, related: Sequence[ev.Event]) -> Entry:
+    closed = next((e.body for e in related if isinstance(e.body, ev.ShellClosed)), None)
+    head = _one(f"shell of {_who(anchor.actor)}", "strong", clean_line(body.inside, 80))
+    if closed is None:
+        return _entry(anchor, "state", head, note="not closed")
+    changed = len(closed.files) + closed.more
+    said = f"{changed:,} file{'s' * (changed != 1)} changed meanwhile" if changed else "no file changed meanwhile"
+    lines: list[Line] = [((f"{file.change:<8}", "dim"), (clean_line(file.path), "text")) for file in closed.files]
+    lines += [((f"{closed.more:,} more", "dim"),)] if closed.more else []
+    lines += [((f"others may be missing: {clean_line(closed.unknown)}", "dim"),)] if closed.unknown else []
+    took = f"{duration(closed.duration_ms)}, " if closed.duration_ms else ""
+    return _entry(anchor, "state", head, detail=tuple(lines[:DETAIL_LINES]), note=f"{took}{said}")
 
 
 def _side_call(anchor: ev.Event, body: ev.ModelReplied) -> Entry:

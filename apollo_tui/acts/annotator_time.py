@@ -26,6 +26,8 @@ class Presence:
     def __init__(self, now: int) -> None:
         self.started_at = self.key_at = now
         """When the app was started, and when the last key was pressed (at first: the start)."""
+        self.left_at = 0
+        """When the annotator left before they came back last, 0: they were never here before."""
         self._told = 0
         self._asked = 0
 

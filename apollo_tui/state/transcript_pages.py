@@ -34,6 +34,7 @@ SPARSE: Final = frozenset(
         "question.answered",
         "job.ended",
         "job.backgrounded",
+        "shell.closed",
     }
 )
 """Kinds that change entries far from their own place, and are few: read once, whole."""

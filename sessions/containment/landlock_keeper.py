@@ -34,7 +34,12 @@ GO: Final = b"go\n"
 """Read from standard input before anything else: who started this knows where to find it."""
 READY: Final = b"ready\n"
 HOLDER: Final = "sessions.jobs.holder"
-MODULES: Final = (HOLDER, "sessions.containment.file_access", "sessions.tools.searcher")
+MODULES: Final = (
+    HOLDER,
+    "sessions.containment.file_access",
+    "sessions.containment.shell_inside",
+    "sessions.tools.searcher",
+)
 """What helpers run: loaded before the file system is out of reach."""
 
 

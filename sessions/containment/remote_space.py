@@ -206,7 +206,7 @@ def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
 
 def _bundle(module: str) -> str:
     """A program of our stdlib-only modules that runs ``module.main()`` in the home over there."""
-    names = ["sessions.containment.file_access"]
+    names = ["sessions.untrusted_files", "sessions.containment.file_access"]
     if module not in names:
         names.append(module)
     sources = {name: (Path(PACKAGE_ROOT) / f"{name.replace('.', '/')}.py").read_text() for name in names}

@@ -60,11 +60,18 @@ class WorkspaceFiles:
         )
         return _object(out)
 
-    async def _ask(self, wish: dict[str, Any], content: bytes = b"", most: int = 0) -> tuple[dict[str, Any], bytes]:
+    async def look(self, wish: dict[str, Any], most: int = 0) -> tuple[dict[str, Any], bytes]:
+        """What ``workspace_walk`` answers there, and at most ``most`` bytes of a file."""
+        return await self._ask(wish, most=most, module="sessions.containment.workspace_walk")
+
+    async def _ask(
+        self, wish: dict[str, Any], content: bytes = b"", most: int = 0,
+        module: str = "sessions.containment.file_access",
+    ) -> tuple[dict[str, Any], bytes]:  # fmt: skip
         """What the helper answers, and the content of a file, at most ``most`` bytes, after it."""
         head = json.dumps({**wish, "root": self._space.place_of(self._workspace)}).encode() + b"\n"
         try:
-            out = await self._run("sessions.containment.file_access", head + content, SECONDS, most + MOST_ANSWER)
+            out = await self._run(module, head + content, SECONDS, most + MOST_ANSWER)
         except TimeoutError:
             raise FileTrouble(f"the file system did not answer within {SECONDS:.0f} s") from None
         line, _, rest = out.partition(b"\n")
@@ -85,8 +92,9 @@ class WorkspaceFiles:
             raise FileTrouble(str(error)) from None
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=self._space.helper_env()
-        )
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=self._space.helper_env(),
+            start_new_session=True,  # without a terminal nobody is asked for a password
+        )  # fmt: skip
         try:
             async with asyncio.timeout(seconds):
                 out, err = await _talk(process, given, most)

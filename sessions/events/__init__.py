@@ -72,6 +72,7 @@ from sessions.events.session import (
     StateChanged,
     Verb,
 )
+from sessions.events.shell import ShellClosed, ShellOpened, TouchedFile
 from sessions.events.step import (
     ActionRefused,
     ActionResult,
@@ -143,6 +144,7 @@ ANCHORS: frozenset[str] = frozenset(
         "thread.assigned",
         "session.recovered",
         "limit.changed",
+        "shell.opened",
     }
 )
 """Kinds that begin an entry of the transcript; all other kinds only change an entry that is there."""
@@ -230,6 +232,8 @@ __all__ = [
     "SessionCreated",
     "SessionPurged",
     "SessionRecovered",
+    "ShellClosed",
+    "ShellOpened",
     "SignalJudged",
     "SignedOff",
     "SpaceLimits",
@@ -239,6 +243,7 @@ __all__ = [
     "Terms",
     "TermsSet",
     "ThreadAssigned",
+    "TouchedFile",
     "Verb",
     "WireAnswer",
     "WireFrame",

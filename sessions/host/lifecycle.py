@@ -33,6 +33,7 @@ from sessions.host.notify_command import NotifyCommand
 from sessions.host.server import Server
 from sessions.host.session_env import SessionEnvs
 from sessions.host.session_manager import After, RunnerFactory, SessionManager
+from sessions.host.session_spaces import SessionSpaces
 from sessions.host.version import code_version
 from sessions.log.errors import FULL, LogClosed, LogError, LogUnavailable, is_full
 from sessions.log.reader import LogReader
@@ -61,6 +62,7 @@ class RunnerParts:
     keys: KeyRing
     environments: SessionEnvs
     gateway: Gateway
+    spaces: SessionSpaces
     clock: Callable[[], int] = now_ms
     """Even time: what sessions are timed by, and the log's events dated."""
 
@@ -194,10 +196,13 @@ class Host:
         writer.subscribe(self.faults.on_commit)
         environments = SessionEnvs(self.paths)
         gateway = Gateway(self.paths.folder, self.keys.hide, self.keys.adopt, self.gateway)
-        parts = RunnerParts(writer, reader, self.paths, notifications, self.keys, environments, gateway, self.clock)
+        spaces = SessionSpaces(reader, self.paths, gateway)
+        parts = RunnerParts(
+            writer, reader, self.paths, notifications, self.keys, environments, gateway, spaces, self.clock
+        )
         manager = SessionManager(self.runners(parts), writer, reader)
         gateway.runner = manager.runner
-        context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments, self.clock)
+        context = HandlerContext(writer, reader, self.paths, manager, self.keys, environments, spaces, self.clock)
         dispatcher = Dispatcher(
             context, notifications, self._welcome(), lambda call, actor: self._answer_stop(manager, call, actor)
         )

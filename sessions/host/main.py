@@ -17,9 +17,8 @@ from typing import Final
 
 from sessions.agent.session import Services, Session
 from sessions.config import load_config
-from sessions.containment.session_spaces import session_space
 from sessions.errors import ApolloError
-from sessions.events import ModelSpec, SessionCreated
+from sessions.events import ModelSpec
 from sessions.hints import say_in_shell
 from sessions.host import exit_codes, host_log
 from sessions.host.api_keys import KeysFileError
@@ -46,11 +45,7 @@ def runner_factory(parts: RunnerParts) -> RunnerFactory:
     @functools.cache
     def jobs_for(session: str) -> JobManager:
         folder = parts.paths.session_folder(session)
-        first = parts.reader.events(session, limit=1)[0].body
-        assert isinstance(first, SessionCreated)
-        workspace = Path(first.workspace) if first.workspace else folder / "workspace"
-        port = parts.gateway.serve() if first.harness is not None else None
-        space = session_space(first.contained, folder, workspace, endpoint=port)
+        space = parts.spaces.of(session)
         return JobManager(folder, space=space, started=lambda: job_starts(parts.reader, session))
 
     def key_for(session: str, model: ModelSpec) -> str | None:

@@ -407,6 +407,22 @@ class AssignThread(Change["Done"], frozen=True, kw_only=True):
     thread: str = ""
 
 
+class OpenShell(Change["Done"], frozen=True, kw_only=True):
+    """A person is about to open a shell in the workspace: its space is made ready. Answer: Done; ``seq`` is that of the
+    opening, ``note`` says what contains it."""
+
+    method: ClassVar[str] = "shell.open"
+    session: str
+
+
+class CloseShell(Change["Done"], frozen=True, kw_only=True):
+    """That shell has ended: look what changed in the workspace meanwhile. Answer: Done; ``note`` says it."""
+
+    method: ClassVar[str] = "shell.close"
+    session: str
+    opened: int
+
+
 class Annotate(Change["Done"], frozen=True, kw_only=True):
     """Append one event of a kind in ANNOTATIONS. The host checks that its target exists. Answer: Done."""
 
@@ -447,6 +463,8 @@ CALLS: dict[str, type[Call[Any]]] = {
         Answer,
         SetLimit,
         AssignThread,
+        OpenShell,
+        CloseShell,
         Annotate,
     )
 }
@@ -467,6 +485,8 @@ ANSWERS: dict[str, type] = {
     Answer.method: Done,
     SetLimit.method: Done,
     AssignThread.method: Done,
+    OpenShell.method: Done,
+    CloseShell.method: Done,
     Annotate.method: Done,
 }
 """What each method answers with."""

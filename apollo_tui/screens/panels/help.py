@@ -13,6 +13,7 @@ from widgets.picker import ChoiceList
 GROUPS: Final[Mapping[str, str]] = {
     "move": "move",
     "look": "where to look",
+    "files": "files",
     "advise": "advise",
     "judge": "judge",
     "control": "control",

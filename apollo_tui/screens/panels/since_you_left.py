@@ -186,6 +186,8 @@ async def come_back(app: Apollo, left: int | None, *, key_at: int | None = None,
     ``key_at``: the key, or the start, that was the return (default: the last key); a later one is work.
     """
     context = app.context
+    if left is not None:
+        context.presence.left_at = left
     key_at = context.presence.key_at if key_at is None else key_at
     found = await context.feed.work(partial(digests, actor=context.feed.actor, now=context.clock()))
     long = left is not None and context.clock() - left >= RETURN_MS

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from sessions.host import protocol
-from sessions.host.handlers import advice, annotate, control, create, imports, limits, threads
+from sessions.host.handlers import advice, annotate, control, create, imports, limits, shell, threads
 from sessions.host.handlers.context import HandlerContext
 
 Handler = Callable[[HandlerContext, Any, str], Awaitable[object]]
@@ -22,6 +22,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     protocol.Answer.method: advice.answer_question,
     protocol.SetLimit.method: limits.set_limit,
     protocol.AssignThread.method: threads.assign_thread,
+    protocol.OpenShell.method: shell.open_shell,
+    protocol.CloseShell.method: shell.close_shell,
     protocol.Annotate.method: annotate.annotate,
 }
 """Method to handler, of everything that writes to the log."""

@@ -27,6 +27,7 @@ from sessions.host.api_keys import KeyRing
 from sessions.host.protocol import Done
 from sessions.host.session_env import SessionEnvs
 from sessions.host.session_manager import SessionManager
+from sessions.host.session_spaces import SessionSpaces
 from sessions.host.wire import RpcError
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
@@ -46,6 +47,7 @@ class HandlerContext:
     manager: SessionManager
     keys: KeyRing
     environments: SessionEnvs
+    spaces: SessionSpaces
     clock: Callable[[], int] = now_ms
     _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
