@@ -1,4 +1,4 @@
-"""A list of files: what became of each, how large it is, when it changed and by whom. Ten thousands of rows cost nothing."""
+"""A list of files: what became of each, how large it is, when it changed, by whom. Many rows cost no more than few."""
 
 from __future__ import annotations
 

@@ -131,13 +131,11 @@ class SyntaxColours:
             text.append("" if whole.isspace() else whole[:LONGEST])
             end += 1
         number, spans = first, list[Span]()
-        began, tokens = thread_time(), 0
-        for kind, value in self._tokens("\n".join(text) + "\n"):
-            tokens += 1
-            if tokens % LOOK_TOKENS == 0:
-                if thread_time() - began > MOST_SECONDS:
-                    self.given_up = True
-                    return
+        began = thread_time()
+        for tokens, (kind, value) in enumerate(self._tokens("\n".join(text) + "\n"), 1):
+            if tokens % LOOK_TOKENS == 0 and thread_time() - began > MOST_SECONDS:
+                self.given_up = True
+                return
             role = self._role_of(kind)
             *ended, rest = value.split("\n")
             for piece in ended:

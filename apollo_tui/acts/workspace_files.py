@@ -40,8 +40,8 @@ MOST_TAKEN_BACK: Final = 500
 
 
 class FileText(msgspec.Struct, frozen=True):
-    """What is shown of a file. ``lines`` are cleaned; ``language``: whose colours they have, "" for none; ``about``: what
-    of it this is, and what not."""
+    """What is shown of a file. ``lines`` are cleaned; ``about``: what of it this is, and what not; ``language``: whose
+    colours they have, "" for none."""
 
     lines: Sequence[Line]
     about: str = ""

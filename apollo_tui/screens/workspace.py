@@ -33,6 +33,7 @@ from apollo_tui.state.workspace_table import (
 from apollo_tui.terminal.clipboard import copy_text
 from apollo_tui.terminal.pager import page_text
 from sessions.errors import ApolloError
+from widgets import cells
 from widgets.document import Document
 from widgets.file_list import FileList, say_size
 from widgets.glyphs import age
@@ -235,20 +236,16 @@ class WorkspaceScreen(ApolloScreen):
             found = FileText([((clean_line(said, BAR), "need"),)])
         same = row.path == self._shown
         self._shown = row.path
-        colours = (
-            SyntaxColours(found.language, ["".join(t for t, _ in one) for one in found.lines])
-            if found.language
-            else None
-        )
-        self._document.set_lines(found.lines, keep_place=same, dress=colours.line if colours is not None else None)
+        plain = [cells.text_of(line) for line in found.lines] if found.language else []
+        dress = SyntaxColours(found.language, plain).line if found.language else None
+        self._document.set_lines(found.lines, keep_place=same, dress=dress)
         self._file_bar.update(clean_line(self._about(row, found), BAR))
 
     def _about(self, row: Row, found: FileText) -> str:
         words = [row.path, say_size(row.size) if row.is_file else ""]
         if self._table is not None and row.since_start and row.changed:
-            words.append(
-                f"{age(max(0, self.context.clock() - row.changed))} ago by {say_author(self._table.author(row))}"
-            )
+            ago = age(max(0, self.context.clock() - row.changed))
+            words.append(f"{ago} ago by {say_author(self._table.author(row))}".replace("now ago", "now"))
         steps = self._files.history.steps_of(row.path)
         if steps:
             more = f"{len(steps) - STEPS_NAMED} before, " if len(steps) > STEPS_NAMED else ""

@@ -43,7 +43,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is shown: which files, paths that hold ``pattern``, of which ``step``; and which skipped folders are open."""
+    """What is shown: which files, paths that hold ``pattern``, of which ``step``; which skipped folders are open."""
 
     which: Which = "changed"
     pattern: str = ""
@@ -52,9 +52,9 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What the workspace was copied from, by path: size and time of the last change (ns). ``whole``: all of it was read.
+    """What the workspace was copied from, by path: size and time of the last change (ns).
 
-    ``why_not``: why nothing is known of it, as the end of a sentence.
+    ``whole``: all of it was read; ``why_not``: why nothing is known of it, as the end of a sentence.
     """
 
     files: Mapping[str, tuple[int, int]] = {}
@@ -69,12 +69,11 @@ def wish_for(
 ) -> Wish | None:
     """What must be listed to answer ``asked``; None: ``listing``, which was ``made_for`` that wish, has it already."""
     whole = listing is not None and listing.whole and not listing.more
-    if made_for is not None and whole and made_for.inside == asked.inside and not made_for.since:
-        # All that holds a shorter pattern holds what a longer one looks for.
-        if made_for.pattern.lower() in asked.pattern.lower():
-            return None
     if made_for is None:
         return Wish(pattern=asked.pattern, inside=asked.inside)
+    everything = whole and made_for.inside == asked.inside and not made_for.since
+    if everything and (not made_for.pattern or made_for.pattern == asked.pattern):
+        return None
     since = {"changed": created_at, "left": left_at, "step": created_at, "all": 0}[asked.which] * MS
     wanted = Wish(pattern=asked.pattern, since=since if not whole else 0, inside=asked.inside)
     return wanted if wanted != made_for else None

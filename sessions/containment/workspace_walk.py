@@ -49,8 +49,8 @@ _KINDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One thing in the workspace: a ``file``, ``link``, ``fifo``, ``socket`` or ``device``, or a ``folder`` that was not
-    looked into. ``path`` is relative to the workspace; ``size`` in bytes.
+    """One thing in the workspace: a ``file``, ``link``, ``fifo``, ``socket`` or ``device``, or a ``folder`` that was
+    not looked into. ``path`` is relative to the workspace; ``size`` in bytes.
 
     ``modified`` and ``changed`` in ns (Unix): the former anybody can set, the latter the system alone does.
     """
@@ -157,6 +157,7 @@ class _Turn:
     def __init__(self, place: tuple[str, ...]) -> None:
         self.place = place
         self._scan: Any = None
+        self._handle = -1
 
     @property
     def goes_on(self) -> bool:
@@ -166,13 +167,10 @@ class _Turn:
     def entries(self, home: int, device: int) -> Iterator[os.DirEntry[str]]:
         """The next slice. Raises OSError."""
         if self._scan is None:
-            handle = _open_place(home, self.place)
-            try:
-                if os.fstat(handle).st_dev != device:  # it may hang
-                    raise SpoiltFile(errno.EXDEV, "is of another file system", "/".join(self.place))
-                self._scan = os.scandir(handle)
-            finally:
-                os.close(handle)
+            self._handle = _open_place(home, self.place)
+            if os.fstat(self._handle).st_dev != device:  # it may hang
+                raise SpoiltFile(errno.EXDEV, "is of another file system", "/".join(self.place))
+            self._scan = os.scandir(self._handle)
         for _ in range(SLICE):
             entry = next(self._scan, None)
             if entry is None:
@@ -185,6 +183,9 @@ class _Turn:
         if self._scan is not None:
             self._scan.close()
             self._scan = None
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 def _open_place(home: int, place: tuple[str, ...]) -> int:

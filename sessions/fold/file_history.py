@@ -51,7 +51,7 @@ class Doing(msgspec.Struct, eq=False):
 
 
 class Author(msgspec.Struct, frozen=True):
-    """Who changed a file. ``sure``: the log names the file; else its time alone tells. ``seq``: the event to look at."""
+    """Who changed a file. ``sure``: the log names the file, else its time tells. ``seq``: the event to look at."""
 
     what: What
     name: str
