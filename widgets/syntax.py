@@ -166,9 +166,9 @@ class SyntaxColours:
             yield kind, value
 
     def _role_of(self, kind: Any) -> Role:
-        role = self._roles.get(kind)
-        if role is None:
+        found = self._roles.get(kind)
+        if found is None:
             names = tuple(kind)
-            role = next((role for begins, role in ROLES if names[: len(begins)] == begins), "text")
-            self._roles[kind] = role
-        return role
+            found = next((role for begins, role in ROLES if names[: len(begins)] == begins), None) or "text"
+            self._roles[kind] = found
+        return found

@@ -50,6 +50,9 @@ def read_details(reader: LogReader, session: str, seq: int) -> EntryDetails | No
     step = anchor.step
     same_step = reader.events(session, steps=(step, step)) if step else []
     related = tuple(e for e in same_step if e.call == anchor.call and e.seq != seq) if anchor.call else ()
+    if isinstance(anchor.body, ev.ShellOpened):
+        closed = reader.events(session, kinds={"shell.closed"}, after=seq)
+        related = tuple(e for e in closed if isinstance(e.body, ev.ShellClosed) and e.body.opened == seq)
     result = next((e.body for e in related if isinstance(e.body, ev.ActionResult)), None)
     diffs = tuple(
         (e.body, reader.text(e.body.diff)) for e in related if isinstance(e.body, ev.FileChanged) and e.body.diff
@@ -62,7 +65,8 @@ def read_details(reader: LogReader, session: str, seq: int) -> EntryDetails | No
         if said is not None and isinstance(said.body, ev.ModelReplied):
             reply, reply_seq = said.body, said.seq
     job = next((e.body.job for e in related if isinstance(e.body, ev.JobStarted)), None)
-    output = _own_text(reader, anchor) if result is None else reader.text(result.output)
+    own = "\n".join(_say_touched(event.body) for event in related if isinstance(event.body, ev.ShellClosed))
+    output = own or _own_text(reader, anchor) if result is None else reader.text(result.output)
     return EntryDetails(
         anchor=anchor,
         related=related,
@@ -84,6 +88,14 @@ def read_details(reader: LogReader, session: str, seq: int) -> EntryDetails | No
 def _end_of_job(reader: LogReader, session: str, job: int) -> ev.JobEnded | None:
     ends = reader.events(session, kinds={"job.ended"}, newest_first=True)
     return next((e.body for e in ends if isinstance(e.body, ev.JobEnded) and e.body.job == job), None)
+
+
+def _say_touched(closed: ev.ShellClosed) -> str:
+    """What changed while a shell was open."""
+    lines = [f"{file.change:<8} {clean_line(file.path)}" for file in closed.files]
+    lines += [f"{closed.more:,} more"] if closed.more else []
+    lines += [f"others may be missing: {closed.unknown}"] if closed.unknown else []
+    return "\n".join(["changed meanwhile, by whomever:", *lines] if lines else ["no file changed meanwhile"])
 
 
 def _own_text(reader: LogReader, anchor: ev.Event) -> str:
@@ -109,6 +121,8 @@ def _own_text(reader: LogReader, anchor: ev.Event) -> str:
             return body.shown
         case ev.StateChanged() as body:
             return body.reason
+        case ev.ShellOpened() as body:
+            return f"{body.inside}; it was not closed, as far as the log knows"
     return ""
 
 

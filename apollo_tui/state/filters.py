@@ -31,7 +31,7 @@ WORDS: Final[dict[Filter, str]] = {
 
 MILESTONES: Final = frozenset(
     {"session.created", "eval.scored", "summary.written", "advice.queued", "advice.delivered", "question.asked",
-     "question.answered", "limit.changed"}
+     "question.answered", "limit.changed", "shell.opened"}
 )  # fmt: skip
 """Anchors that an outline shows as they are."""
 MARKS: Final = frozenset({"plan.changed", "job.started", "file.changed"})

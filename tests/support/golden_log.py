@@ -42,6 +42,8 @@ JOINED = FOLDER / "v1-joined.sqlite"
 """A harness whose model's server takes no two turns of the user in a row."""
 COMPARED = FOLDER / "v1-compared.sqlite"
 """Two sessions of one task, and which people say is better."""
+SHELL = FOLDER / "v1-shell.sqlite"
+"""A person's shells in a workspace: one whose changes are told, and one that was never closed."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
 EVERY_KIND, REAL = make.SESSION, make.OTHER
 """The session that holds a full example of each kind, and the one whose prompts can be rebuilt."""
@@ -193,6 +195,21 @@ async def write_compared_log(path: Path) -> None:
             await writer.append(ev.NewEvent(older, word, actor=f"human:{by}"))
 
 
+async def write_shell_log(path: Path) -> None:
+    """A shell in which a file was made, changed and removed; and one whose app was killed."""
+    async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
+        name = "01JVVVVVVVVVVVVVVVVVVVVVVV"
+        model = ev.ModelSpec("openai", "m")
+        files = (ev.TouchedFile("a.py"), ev.TouchedFile("new.py", "new"), ev.TouchedFile("old.py", "removed"))
+        for body in (
+            ev.SessionCreated(number=5, title="looked into", task="Write.", model=model),
+            ev.ShellOpened(inside="inside bwrap, network off"),
+            ev.ShellClosed(opened=2, files=files, more=7, unknown="the workspace is too large", duration_ms=5_000),
+            ev.ShellOpened(inside="not contained"),
+        ):
+            await writer.append(ev.NewEvent(name, body, actor="human:ada"))
+
+
 async def write_joined_log(path: Path) -> None:
     """A harness whose model's server takes no two turns of the user in a row."""
     async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
@@ -265,6 +282,8 @@ def main() -> None:
         asyncio.run(write_compared_log(COMPARED))
     if not JOINED.exists():
         asyncio.run(write_joined_log(JOINED))
+    if not SHELL.exists():
+        asyncio.run(write_shell_log(SHELL))
     if anew or not SUMMARIES.exists():
         made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")
