@@ -123,11 +123,11 @@ class WorkspaceScreen(ApolloScreen):
             self.say(self.apollo.explain(problem), "error")
         else:
             self._behind = self._behind and not anew
-            self._show_list()
+            self._show_list(anew=anew)
         finally:
             self._settled = True
 
-    def _show_list(self) -> None:
+    def _show_list(self, *, anew: bool) -> None:
         if self._table is None:
             return
         rows = self._table.select(self._asked)
@@ -137,14 +137,18 @@ class WorkspaceScreen(ApolloScreen):
         self._list.update(file_rows(rows), author_of(self._table), now, empty)
         self._say_heading(now)
         here = self._list.highlighted
-        if here is not None and self._is_roomy and (here.path != self._shown or self._behind):
+        if self._sees_file and self._shown and anew:
+            self._open(self._shown)
+        elif here is not None and self._is_roomy and (anew or here.path != self._shown):
             self._open(here.path)
 
     def _say_heading(self, now: int) -> None:
         if self._table is not None:
             said = say_heading(self._table, self._asked, self._list.row_count, now)
             later = " · more may have changed since: r reads again" if self._behind else ""
-            self._bar.update(clean_line(f"{self._files.view.place} · {said}{later}", BAR))
+            place = self._files.view.place
+            elsewhere = f"inside {self._files.view.elsewhere}: " if self._files.view.elsewhere else ""
+            self._bar.update(f"{clean_line(said + later, BAR)}\n{clean_line(elsewhere + place, BAR)}")
 
     def take_change(self, change: Change) -> None:
         """Files may be others now: nothing moves under the cursor, but it is said."""
@@ -171,8 +175,6 @@ class WorkspaceScreen(ApolloScreen):
     def read_again(self) -> None:
         """Look again what is there, and what the file holds."""
         self._read(anew=True)
-        if self._shown and self._sees_file:
-            self._open(self._shown)
 
     def search(self) -> None:
         """In the list narrow it, in the file search it."""
