@@ -114,6 +114,14 @@ class FakeFeed:
                 if self._summary(params.session).state != state:
                     await self.add(params.session, ev.StateChanged(state=state), actor=self.actor)  # type: ignore[arg-type]
                 return protocol.Done(params.session, 0, 0, note=f"{params.verb} asked for")
+            case protocol.OpenShell():
+                opened = await self._append(params, ev.ShellOpened(inside="not contained"))
+                return msgspec.structs.replace(opened, note="not contained")
+            case protocol.CloseShell():
+                closed = ev.ShellClosed(opened=params.opened, files=(ev.TouchedFile("a.py"),))
+                return msgspec.structs.replace(
+                    await self._append(params, closed), note="1 file changed meanwhile: a.py"
+                )
             case protocol.CreateSession():
                 session = await self.session(params.title, task=params.task)
                 contained = params.contained
