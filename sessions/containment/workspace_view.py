@@ -105,7 +105,8 @@ def way_to(elsewhere: str, place: str) -> str:
     if words[0] == "apptainer":
         return f"{elsewhere} sh, then cd {shlex.quote(place)}"
     at = 1 if words[0] == "ssh" else 2
-    return f"{shlex.join([*words[:at], terminal, *words[at:]])} {'' if at == 1 else 'sh'}, then cd {shlex.quote(place)}"
+    line = shlex.join([*words[:at], terminal, *words[at:]])
+    return f"{line}{'' if at == 1 else ' sh'}, then cd {shlex.quote(place)}"
 
 
 def _found(values: Any) -> Found:

@@ -56,7 +56,10 @@ async def opened(app: ApolloApp, pilot: Pilot[None], *keys: str) -> WorkspaceScr
 
 
 async def shows(app: ApolloApp, pilot: Pilot[None], *words: str) -> str:
-    await until(pilot, lambda: all(word in screen_text(app) for word in words))
+    try:
+        await until(pilot, lambda: all(word in screen_text(app) for word in words), 10)
+    except AssertionError:
+        raise AssertionError(f"{words} in\n{screen_text(app)}") from None
     return screen_text(app)
 
 
@@ -118,7 +121,7 @@ async def test_two_keys_say_what_changed_since_one_left_also_on_a_small_screen(f
         await pilot.press("slash", *"twice", "enter")
         await shows(app, pilot, "1 lines hold twice")
         await pilot.press("question_mark")
-        await shows(app, pilot, "keys that work here (workspace)", "$")
+        await shows(app, pilot, "keys that work here (workspace)", "files that changed since")
         await pilot.press("escape", "q")
         await until(pilot, lambda: not isinstance(app.screen, WorkspaceScreen))
     assert not app.crash
@@ -155,8 +158,8 @@ async def test_a_workspace_that_is_not_there_is_one_line(feed: FakeFeed, session
     await feed.session("imported", origin="import")
     async with open_app(feed, (80, 24)) as (app, pilot):
         await opened(app, pilot)
-        await shows(app, pilot, "is gone")
+        await shows(app, pilot, "workspace is", "gone")
         await pilot.press("q", "2")
         await opened(app, pilot)
-        await shows(app, pilot, "an imported session has no workspace here")
+        await shows(app, pilot, "an imported session has no workspace")
     assert not app.crash

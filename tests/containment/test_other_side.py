@@ -19,7 +19,9 @@ from sessions.containment import remote_space
 from sessions.containment.errors import SpaceError
 from sessions.containment.remote_command import over_there
 from sessions.containment.session_spaces import session_space
-from sessions.events import Containment, EvaluateSpec
+from sessions.containment.workspace_view import CannotLook, WorkspaceView, way_to
+from sessions.containment.workspace_walk import Wish
+from sessions.events import Containment, EvaluateSpec, ModelSpec, SessionCreated
 from sessions.jobs.job import Job
 from sessions.jobs.manager import JobManager
 from sessions.workspace import SCORER
@@ -281,3 +283,32 @@ def _followers(name: str) -> list[int]:
             if words[:2] == [b"sh", b"-c"] and b"tail -c" in words[2] and name in words[4].decode():
                 found.append(int(entry.name))
     return found
+
+
+async def test_a_person_sees_the_files_over_there(podman: str, tmp_path: Path, home: Path) -> None:
+    bench = Bench.at(tmp_path)
+    (bench.workspace / "given").write_text("given\n")
+    contained = Containment(inside=podman)
+    await session_space(contained, bench.folder, bench.workspace).open()
+    there = home / ".apollo" / bench.folder.name / "workspace"
+    (there / "made").write_text("made over there\n")
+    (there / "out").symlink_to("/etc")
+    os.mkfifo(there / "pipe")
+    created = SessionCreated(
+        number=1, title="t", task="t", model=ModelSpec("demo", "m"), workspace=str(bench.workspace), contained=contained
+    )
+    view = WorkspaceView(created, bench.folder)
+    found = await view.list(Wish())
+    assert {one.path: one.kind for one in found.found} == {
+        "given": "file", "made": "file", "out": "link", "pipe": "fifo",
+    }  # fmt: skip
+    assert (await view.head("made", 4)).data == b"made" and await view.link("out") == "/etc"
+    assert view.path_of("made").endswith("/workspace/made") and view.elsewhere == podman
+    for path in ("out/passwd", "pipe", "../secret"):
+        with pytest.raises(CannotLook, match="inside podman exec box"):
+            await view.head(path, 10)
+    (tmp_path / "down").touch()
+    with pytest.raises(CannotLook, match="inside podman exec box"):
+        await view.list(Wish())
+    assert way_to("ssh -p 22 gpu3", "/w") == "ssh -t -p 22 gpu3, then cd /w"
+    assert way_to(podman, "w/x") == "podman exec -it box sh, then cd w/x"
