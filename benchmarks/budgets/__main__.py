@@ -27,6 +27,7 @@ ROWS: Final[dict[str, str]] = {
     "tokens": "tokens:tokens",
     "imports": "recordings:imports",
     "contained": "containment:commands",
+    "colours": "workspace:colours",
 }
 Row = Callable[[Path, bool], Iterator[Figure]]
 
