@@ -21,12 +21,11 @@ from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.state.board import Change
 from apollo_tui.state.file_looks import Look
 from apollo_tui.state.workspace_table import (
+    Answer,
     Question,
     Row,
     Which,
     WorkspaceTable,
-    author_of,
-    file_rows,
     say_author,
     say_heading,
 )
@@ -117,24 +116,24 @@ class WorkspaceScreen(ApolloScreen):
 
     async def _read_now(self, asked: Question, walk: list[bool], *, anew: bool) -> None:
         try:
-            self._table = await self._files.read(asked, anew=anew, go_on=lambda: walk[0])
+            table = await self._files.read(asked, anew=anew, go_on=lambda: walk[0])
+            # Of ten thousands of files even this takes longer than a key may.
+            answer = await asyncio.to_thread(lambda: Answer.of(table, asked))
         except (ApolloError, OSError) as problem:
             self._bar.update(clean_line(self.apollo.explain(problem), BAR))
             self.say(self.apollo.explain(problem), "error")
         else:
+            self._table = table
             self._behind = self._behind and not anew
-            self._show_list(anew=anew)
+            self._show_list(answer, anew=anew)
         finally:
             self._settled = True
 
-    def _show_list(self, *, anew: bool) -> None:
-        if self._table is None:
-            return
-        rows = self._table.select(self._asked)
-        self._rows = {row.path: row for row in rows}
+    def _show_list(self, answer: Answer, *, anew: bool) -> None:
+        self._rows = answer.rows
         now = self.context.clock()
         empty = "no file" if self._asked.which == "all" else "no file changed"
-        self._list.update(file_rows(rows), author_of(self._table), now, empty)
+        self._list.update(answer.shown, answer.author, now, empty)
         self._say_heading(now)
         here = self._list.highlighted
         if self._sees_file and self._shown and anew:

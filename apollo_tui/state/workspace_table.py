@@ -189,6 +189,20 @@ def author_of(table: WorkspaceTable) -> Callable[[FileRow], str]:
     return lambda shown: table.say_author(known[shown.path]) if shown.path in known else ""
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """The files that answer a question, by their path, and as the list shows them."""
+
+    rows: dict[str, Row]
+    shown: list[FileRow]
+    author: Callable[[FileRow], str]
+
+    @classmethod
+    def of(cls, table: WorkspaceTable, asked: Question) -> Answer:
+        """What ``table`` knows of what was ``asked``."""
+        rows = table.select(asked)
+        return cls({row.path: row for row in rows}, file_rows(rows), author_of(table))
+
+
 def say_heading(table: WorkspaceTable, asked: Question, shown: int, now: int) -> str:
     """What is listed, and what is not."""
     listing = table.listing

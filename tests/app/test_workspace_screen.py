@@ -103,11 +103,20 @@ async def test_a_wide_screen_shows_what_changed_by_whom_and_the_file_beside_it(
     assert not app.crash
 
 
-async def test_two_keys_say_what_changed_since_one_left_also_on_a_small_screen(feed: FakeFeed, session: str) -> None:
+async def test_two_keys_say_what_changed_since_one_left_also_on_a_small_screen(
+    feed: FakeFeed, session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paged: list[tuple[str, str]] = []
+    monkeypatch.setattr("apollo_tui.screens.workspace.page_text", lambda *given: paged.append(given) or "")
     async with open_app(feed, (80, 24)) as (app, pilot):
+        monkeypatch.setattr(app, "suspend", nullcontext)
         screen = await opened(app, pilot, "l")
         text = await shows(app, pilot, "changed since you left", "2 files", "pipe")
         assert "scale.py" not in text and "made" in text
+        screen._list.highlight("made\x1b[31m.txt")
+        await pilot.press("v")
+        await until(pilot, lambda: paged)
+        assert paged == [("made\n", "made__31m.txt")]
         screen._list.highlight("pipe")
         await pilot.press("enter")
         await shows(app, pilot, "a fifo: it is not opened")
