@@ -16,7 +16,17 @@ from textual.binding import Binding
 Place = Literal["board", "session", "action", "review", "workspace", "compare", "export", "new", "panel"]
 """Where a key is valid. ``panel`` is any small panel over a screen: help, labels, leaving, choices."""
 
-PLACES: Final[tuple[Place, ...]] = ("board", "session", "action", "review", "workspace", "compare", "export", "new", "panel")
+PLACES: Final[tuple[Place, ...]] = (
+    "board",
+    "session",
+    "action",
+    "review",
+    "workspace",
+    "compare",
+    "export",
+    "new",
+    "panel",
+)
 VIEWS: Final[frozenset[Place]] = frozenset({"board", "session", "action"})
 REVIEW: Final[frozenset[Place]] = frozenset({"review"})
 LOOKS: Final[frozenset[Place]] = VIEWS | REVIEW

@@ -38,9 +38,9 @@ async def open_shell(
     trouble = ""
     try:
         start = _plan(created, folder, env)
+        first = clean_line(f"a shell in the workspace of {name}, {opened.note}, which the log tells · exit comes back")
         with suspend():
-            _say(f"a shell in the workspace of {name}, {opened.note}; the log says that it is open · exit comes back")
-            trouble = _run(start, folder / f"shell-{opened.seq}.json")
+            trouble = _run({**start, "first": first}, folder / f"shell-{opened.seq}.json")
     except (SpaceError, OSError) as problem:
         trouble = f"no shell could be started: {problem}"
     closed = await feed.call(protocol.CloseShell(request=new_ulid(), session=session, opened=opened.seq))
@@ -75,9 +75,3 @@ def _run(start: dict[str, object], file: Path) -> str:
         file.unlink()
         return "no shell could be started"
     return ""
-
-
-def _say(text: str) -> None:
-    if sys.__stdout__ is not None:
-        sys.__stdout__.write(f"{clean_line(text)}\n")
-        sys.__stdout__.flush()

@@ -26,10 +26,11 @@ CHUNK: Final = 65_536
 
 def main(path: str) -> None:
     """Run what the private file ``path`` says (and remove it): ``argv`` leads into the space and there to
-    ``shell_inside``, which is told ``wish``. Exits as the shell did."""
+    ``shell_inside``, which is told ``wish``; ``first`` is said before. Exits as the shell did."""
     file = Path(path)
     given: dict[str, Any] = json.loads(file.read_text())
     file.unlink()
+    _write_all(1, f"{given['first']}\n".encode())
     sys.exit(run_shell(given["argv"], given["env"], given["wish"]))
 
 

@@ -30,6 +30,7 @@ async def test_a_shell_has_jobs_and_a_size_and_sees_what_its_space_lets_it(kind:
     await space.open()
     try:
         start = {
+            "first": "a shell in here",
             "argv": space.helper(shell_inside.__name__),
             "env": space.helper_env(),
             "wish": {
@@ -43,6 +44,7 @@ async def test_a_shell_has_jobs_and_a_size_and_sees_what_its_space_lets_it(kind:
         argv = ["-I", "-S", "-c", DIRECT, PACKAGE_ROOT, shell_relay.__name__, str(file)]
         child = pexpect.spawn(sys.executable, argv, timeout=60, dimensions=(33, 77), encoding="utf-8")
         child.setecho(False)
+        child.expect_exact("a shell in here\r\n")
         child.expect_exact("ready> ")
         assert not file.exists(), "how it was started lies around no longer"
         child.sendline('echo "word=$WORD here=$PWD"; touch made; stty size; cat ' + str(tmp_path / "secret"))

@@ -26,7 +26,7 @@ OTHERS = {
     "sessions/host/watcher.py": "the log of the host",
     "sessions/jobs/holder.py": "a pipe to the host, the output of a job",
     "sessions/tools/searcher.py": "a pipe to the host",
-    "sessions/containment/": "pipes to the host",
+    "sessions/containment/": "pipes to the host, and what a person's shell says",
     "sessions/demo/": "what the demo's agents run",
 }
 """Who else writes to stdout or stderr, and what."""
