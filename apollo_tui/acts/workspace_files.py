@@ -178,7 +178,7 @@ class WorkspaceFiles:
                 changed = origin is not None and origin[1] // MS > self.history.created_at
                 if not changed or first == hashlib.sha256(head.data).hexdigest():
                     return head.data
-        elif created.source_workspace is None:
+        elif created.source_workspace is None and not created.in_place:
             return None
         if not edits:
             why = self._origin.why_not or "what it was copied from has changed since"

@@ -165,7 +165,7 @@ def _same_time(one: int, other: int, seconds_only: bool) -> bool:
 def say_author(author: Author | None) -> str:
     """Who changed a file, in few words."""
     if author is None:
-        return "nothing known"
+        return "unknown"
     sign = "" if author.sure else "~"
     match author.what:
         case "call":

@@ -86,7 +86,7 @@ def test_each_file_is_attributed_to_what_ran_then() -> None:
     )
     rows = file_rows(made.select(Question()))
     author = author_of(made)
-    assert [(row.path, author(row)) for row in rows] == [("c", "nothing known"), ("b", "~2.1 run"), ("a", "~1.1 run")]
+    assert [(row.path, author(row)) for row in rows] == [("c", "unknown"), ("b", "~2.1 run"), ("a", "~1.1 run")]
     assert shown(made, which="step", step=1) == [("a", "new")]
 
 

@@ -1,12 +1,6 @@
 from __future__ import annotations
 
-from widgets.file_list import FileList, crop_path, say_size
-
-NOW = 10_000_000
-
-
-def text(made: FileList, y: int) -> str:
-    return "".join(piece for piece, _ in made.row(y))
+from widgets.file_list import crop_path, say_size
 
 
 def test_sizes_and_paths_are_said_in_little_room() -> None:
