@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from apollo_tui.backend.feed import Feed, NotDone
 from sessions.containment import shell_inside, shell_relay
+from sessions.containment.choice import is_remote
 from sessions.containment.errors import SpaceError
+from sessions.containment.remote_command import shell_there
 from sessions.containment.session_spaces import session_space
 from sessions.containment.spaces import DIRECT, PACKAGE_ROOT, shell
 from sessions.events import SessionCreated
@@ -53,14 +56,18 @@ def _plan(created: SessionCreated, folder: Path, env: Mapping[str, str]) -> dict
     """How it is started. Raises SpaceError."""
     workspace = Path(created.workspace) if created.workspace else folder / WORKSPACE
     space = session_space(created.contained, folder, workspace)
-    inside = space.environment({**scrub_env(env), "PWD": space.place_of(workspace)})
+    place = space.place_of(workspace)
+    if created.contained is not None and is_remote(created.contained.inside):
+        there = shell_there(shlex.split(created.contained.inside), place)
+        return {"argv": there, "env": space.helper_env(), "wish": None}
+    inside = space.environment({**scrub_env(env), "PWD": place})
     wanted = env.get("SHELL", "")
     return {
         "argv": space.helper(shell_inside.__name__),
         "env": space.helper_env(),
         "wish": {
             "shells": list(dict.fromkeys([*([wanted] if wanted.startswith("/") else []), shell(), "/bin/sh"])),
-            "cwd": space.place_of(workspace),
+            "cwd": place,
             "env": inside,
         },
     }

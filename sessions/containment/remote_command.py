@@ -95,6 +95,18 @@ def over_there(prefix: Sequence[str], argv: Sequence[str]) -> list[str]:
     return [*prefix, *argv]
 
 
+def shell_there(prefix: Sequence[str], place: str) -> list[str]:
+    """The command line that opens a person's shell in the folder ``place`` of the other side, on a terminal there."""
+    argv = ["sh", "-c", GO_HOME + 'cd "$1" && exec "${SHELL:-/bin/sh}"', "sh", place]
+    program, *options = prefix
+    name = os.path.basename(program)  # noqa: PTH119 - as above
+    if name == "ssh":
+        return [program, "-tt", *over_there(prefix, argv)[1:]]
+    if name in ("docker", "podman") and options[:1] == ["exec"]:
+        return [program, "exec", "-it", *options[1:], *argv]
+    return [*prefix, *argv]
+
+
 def last_words(done: subprocess.CompletedProcess[bytes]) -> str:
     """What a call that failed said last; docker says it on its standard output."""
     said = (done.stderr.strip() or done.stdout[-4096:].strip()).decode(errors="replace").splitlines()

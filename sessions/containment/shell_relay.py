@@ -26,7 +26,8 @@ CHUNK: Final = 65_536
 
 def main(path: str) -> None:
     """Run what the private file ``path`` says (and remove it): ``argv`` leads into the space and there to
-    ``shell_inside``, which is told ``wish``; ``first`` is said before. Exits as the shell did."""
+    ``shell_inside``, which is told ``wish`` (None: ``argv`` is what has the terminal); ``first`` is said before. Exits as
+    the shell did."""
     file = Path(path)
     given: dict[str, Any] = json.loads(file.read_text())
     file.unlink()
@@ -34,15 +35,17 @@ def main(path: str) -> None:
     sys.exit(run_shell(given["argv"], given["env"], given["wish"]))
 
 
-def run_shell(argv: list[str], env: dict[str, str], wish: dict[str, Any]) -> int:
+def run_shell(argv: list[str], env: dict[str, str], wish: dict[str, Any] | None) -> int:
     """Start it, and carry bytes to and fro until it has ended. Returns its exit status."""
     master, slave = os.openpty()
     _copy_size(master)
     settings = termios.tcgetattr(slave)
     characters = [one[0] if isinstance(one, bytes) else one for one in settings[6]]
-    tty.setraw(slave)  # the first line is no echo's business
+    if wish is not None:
+        tty.setraw(slave)  # the first line is no echo's business
     process = subprocess.Popen(
-        argv, stdin=slave, stdout=slave, stderr=slave, cwd="/", env=env, start_new_session=True
+        argv, stdin=slave, stdout=slave, stderr=slave, cwd="/", env=env, start_new_session=True,
+        preexec_fn=None if wish is not None else _take_terminal,
     )  # fmt: skip
     os.close(slave)
     before = termios.tcgetattr(0) if os.isatty(0) else None
@@ -50,14 +53,19 @@ def run_shell(argv: list[str], env: dict[str, str], wish: dict[str, Any]) -> int
     try:
         if before is not None:
             tty.setraw(0)
-        line = json.dumps({**wish, "settings": [*settings[:6], characters]}).encode() + b"\n"
-        _write_all(master, line)
+        if wish is not None:
+            _write_all(master, json.dumps({**wish, "settings": [*settings[:6], characters]}).encode() + b"\n")
         _carry(master, process)
     finally:
         if before is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, before)
         os.close(master)  # what is left of the shell hears that its terminal is gone
     return process.wait()
+
+
+def _take_terminal() -> None:
+    """Hear of its keys and of its size: what leads to another side passes them on."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _carry(master: int, process: subprocess.Popen[bytes]) -> None:

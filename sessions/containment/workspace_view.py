@@ -7,7 +7,6 @@ there. A file system that hangs takes a thread with it and nothing else.
 from __future__ import annotations
 
 import asyncio
-import shlex
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -96,17 +95,6 @@ class WorkspaceView:
         if "trouble" in answer:
             raise CannotLook(f"inside {self.elsewhere}: {wish.get('path', self.place)}: {answer['trouble']}")
         return answer, data
-
-
-def way_to(elsewhere: str, place: str) -> str:
-    """How a person gets a shell on another side by hand."""
-    words = shlex.split(elsewhere)
-    terminal = "-t" if words[0] == "ssh" else "-it"
-    if words[0] == "apptainer":
-        return f"{elsewhere} sh, then cd {shlex.quote(place)}"
-    at = 1 if words[0] == "ssh" else 2
-    line = shlex.join([*words[:at], terminal, *words[at:]])
-    return f"{line}{'' if at == 1 else ' sh'}, then cd {shlex.quote(place)}"
 
 
 def _found(values: Any) -> Found:

@@ -19,7 +19,7 @@ from sessions.containment import remote_space
 from sessions.containment.errors import SpaceError
 from sessions.containment.remote_command import over_there
 from sessions.containment.session_spaces import session_space
-from sessions.containment.workspace_view import CannotLook, WorkspaceView, way_to
+from sessions.containment.workspace_view import CannotLook, WorkspaceView
 from sessions.containment.workspace_walk import Wish
 from sessions.events import Containment, EvaluateSpec, ModelSpec, SessionCreated
 from sessions.jobs.job import Job
@@ -310,5 +310,3 @@ async def test_a_person_sees_the_files_over_there(podman: str, tmp_path: Path, h
     (tmp_path / "down").touch()
     with pytest.raises(CannotLook, match="inside podman exec box"):
         await view.list(Wish())
-    assert way_to("ssh -p 22 gpu3", "/w") == "ssh -t -p 22 gpu3, then cd /w"
-    assert way_to(podman, "w/x") == "podman exec -it box sh, then cd w/x"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pexpect
 import pytest
 
 from sessions.containment import bubblewrap, landlock, shell_inside, shell_relay
+from sessions.containment.remote_command import shell_there
 from sessions.containment.session_spaces import session_space
 from sessions.containment.spaces import DIRECT, PACKAGE_ROOT
 from sessions.events import Containment
@@ -65,3 +67,38 @@ async def test_a_shell_has_jobs_and_a_size_and_sees_what_its_space_lets_it(kind:
     finally:
         await space.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_a_shell_on_another_side_has_a_terminal_there(ssh: str, tmp_path: Path) -> None:
+    folder = tmp_path / f"apollo-test-shell-{os.getpid()}"
+    workspace = folder / "workspace"
+    workspace.mkdir(parents=True)
+    (workspace / "given").touch()
+    space = session_space(Containment(inside=ssh), folder, workspace)
+    await space.open()
+    try:
+        argv = shell_there(shlex.split(ssh), space.place_of(workspace))
+        file = tmp_path / "start.json"
+        file.write_text(json.dumps({"first": "there", "argv": argv, "env": space.helper_env(), "wish": None}))
+        relay = ["-I", "-S", "-c", DIRECT, PACKAGE_ROOT, shell_relay.__name__, str(file)]
+        child = pexpect.spawn(sys.executable, relay, timeout=60, dimensions=(33, 77), encoding="utf-8")
+        child.expect_exact("there\r\n")
+        child.sendline("PS1='rea''dy> '; stty size; ls; tty")
+        child.expect_exact("33 77")
+        child.expect_exact("given")
+        child.expect("/dev/")
+        child.expect_exact("ready> ")
+        child.sendline("sleep 1000")
+        child.sendcontrol("c")
+        child.expect_exact("ready> ")
+        child.setwinsize(20, 50)
+        child.sendline("sleep 0.1; stty size; exit 7")
+        child.expect_exact("20 50")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 7
+    finally:
+        await space.close()
+        shutil.rmtree(Path.home() / ".apollo" / folder.name, ignore_errors=True)
+    docker = shell_there(["docker", "exec", "box"], "w")
+    assert (docker[:4], docker[-1]) == (["docker", "exec", "-it", "box"], "w")

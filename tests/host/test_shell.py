@@ -62,7 +62,7 @@ async def test_after_another_host_came_the_times_of_files_tell(tmp_path: Path) -
         last = host.parts.reader.event(session, closed.seq)
     assert last is not None and isinstance(last.body, ev.ShellClosed)
     assert [file.path for file in last.body.files] == ["changed"]
-    assert "another one" in last.body.unknown
+    assert "removed files cannot be told" in last.body.unknown
 
 
 async def test_what_cannot_be_opened_or_closed_is_refused(tmp_path: Path) -> None:

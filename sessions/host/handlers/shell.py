@@ -9,7 +9,7 @@ from typing import Final
 from sessions import events as ev
 from sessions.containment.choice import is_remote
 from sessions.containment.errors import SpaceError
-from sessions.containment.workspace_view import CannotLook, WorkspaceView, way_to
+from sessions.containment.workspace_view import CannotLook, WorkspaceView
 from sessions.containment.workspace_walk import FOLDER, Listing, Wish
 from sessions.events.states import ENDED
 from sessions.events.text import valid_unicode
@@ -37,27 +37,24 @@ async def open_shell(context: HandlerContext, call: OpenShell, actor: str) -> Do
         context.check_runs_here(s)
         created = await asyncio.to_thread(context.spaces.created, call.session)
         view = _view(context, created, call.session)
-        contained = created.contained
-        if contained is not None and is_remote(contained.inside):
-            raise refusal(
-                f"session {s.number} works inside {contained.inside}, where Apollo has no terminal to give you: "
-                f"{way_to(contained.inside, view.place)}; what changes there by hand, the log does not know"
-            )
-        if not await asyncio.to_thread(view.root.is_dir):
+        if not view.elsewhere and not await asyncio.to_thread(view.root.is_dir):
             raise refusal(f"the workspace {view.root} of session {s.number} is gone; bring it back first")
         try:
             await context.spaces.of(call.session).open()
         except SpaceError as error:
             raise refusal(f"the space of session {s.number} cannot be made: {error}") from error
-        words = contained.words if contained is not None else ev.Containment().words
+        words = (created.contained or ev.Containment()).words
         try:
             was = await view.list(Wish(seconds=LOOK_SECONDS))
         except CannotLook as problem:
-            raise refusal(str(problem)) from problem
+            if not view.elsewhere:
+                raise refusal(str(problem)) from problem
+            was = None  # files are listed by a program that the other side need not have
         done = await context.commit(s.session, actor, call.request, ev.ShellOpened(inside=words), note=words)
         while len(_before) >= MOST_BEFORE:
             del _before[next(iter(_before))]
-        _before[s.session, done.seq] = was
+        if was is not None:
+            _before[s.session, done.seq] = was
         return done
 
 
@@ -87,10 +84,14 @@ async def _look(context: HandlerContext, s: Summary, opened: ev.Event) -> ev.She
         after = await _view(context, created, s.session).list(Wish(seconds=LOOK_SECONDS))
     except CannotLook as problem:
         return ev.ShellClosed(opened=opened.seq, unknown=str(problem), duration_ms=took)
-    found = sorted(touched_files(before, after, opened.at), key=lambda file: file.path)
+    # The other side's clock may go otherwise.
+    ahead = (
+        after.clock // 1_000_000 - context.clock() if created.contained and is_remote(created.contained.inside) else 0
+    )
+    found = sorted(touched_files(before, after, opened.at + ahead), key=lambda file: file.path)
     unknown = ""
     if before is None:
-        unknown = "the host was another one when it was opened: removed files cannot be told"
+        unknown = "nobody looked when it was opened (or another host did): removed files cannot be told"
     elif not all(one.whole and not one.more for one in (before, after)):
         unknown = "the workspace is too large to look at all of it"
     return ev.ShellClosed(
