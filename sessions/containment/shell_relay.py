@@ -26,8 +26,8 @@ CHUNK: Final = 65_536
 
 def main(path: str) -> None:
     """Run what the private file ``path`` says (and remove it): ``argv`` leads into the space and there to
-    ``shell_inside``, which is told ``wish`` (None: ``argv`` is what has the terminal); ``first`` is said before. Exits as
-    the shell did."""
+    ``shell_inside``, which is told ``wish`` (None: ``argv`` has the terminal itself); ``first`` is said before. Exits
+    as the shell did."""
     file = Path(path)
     given: dict[str, Any] = json.loads(file.read_text())
     file.unlink()

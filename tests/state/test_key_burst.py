@@ -118,8 +118,8 @@ def test_over_a_panel_no_key_of_the_table_works_and_a_text_is_a_text() -> None:
 
 
 def test_the_keys_of_the_config_decide_what_is_typed_ahead() -> None:
-    assert pasted_text(strokes("2Wpoll less"), BOARD, {"advise": "W"}) == ""
-    assert pasted_text(strokes("2ipoll less"), BOARD, {"advise": "W"}) == "2ipoll less"
+    assert pasted_text(strokes("2Ypoll less"), BOARD, {"advise": "Y"}) == ""
+    assert pasted_text(strokes("2ipoll less"), BOARD, {"advise": "Y"}) == "2ipoll less"
 
 
 def test_control_characters_are_no_text() -> None:
