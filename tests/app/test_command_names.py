@@ -47,11 +47,11 @@ async def test_the_line_shows_the_key_also_that_of_the_config_and_does_the_act(
 ) -> None:
     session = await feed.session("one")
     await feed.step(session, 1, ("run", {"command": "ls"}, "a\n"))
-    async with open_app(feed, size, config=Config(path=Path(), keys={"label": "W"})) as (app, pilot):
+    async with open_app(feed, size, config=Config(path=Path(), keys={"label": "Y"})) as (app, pilot):
         await pilot.press("left_square_bracket", "colon", *"label")
         await until(pilot, lambda: "Flag with a label" in screen_text(app))
         row = next(row for row in screen_text(app).splitlines() if "Flag with a label" in row)
-        assert row.split()[1:3] == ["label", "W"]
+        assert row.split()[1:3] == ["label", "Y"]
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
         await pilot.press("escape", "colon", *"flag", "enter")

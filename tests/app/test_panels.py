@@ -140,13 +140,13 @@ async def test_a_paste_on_a_panel_goes_into_its_field_with_all_its_lines_or_it_i
 
 
 async def test_a_paste_that_nothing_takes_names_the_keys_of_the_config(feed: FakeFeed, session: str) -> None:
-    config = Config(path=Path(), keys={"advise": "W", "back": "ctrl+b"})
+    config = Config(path=Path(), keys={"advise": "Y", "back": "ctrl+b"})
     async with open_app(feed, config=config) as (app, pilot):
         await ready(app, pilot)
         await pilot.press("question_mark")
         await until(pilot, lambda: "keys that work here" in screen_text(app))
         paste(app, "lost?")
-        await until(pilot, lambda: app.view is not None and app.view.receipt.endswith("here: ctrl+b, then W"))
+        await until(pilot, lambda: app.view is not None and app.view.receipt.endswith("here: ctrl+b, then Y"))
 
 
 async def test_before_leaving_it_is_said_which_sessions_nothing_would_end(feed: FakeFeed, session: str) -> None:
