@@ -22,7 +22,7 @@ from sessions.containment.workspace_walk import FILE, Listing, Wish
 from sessions.fold.file_history import KINDS, Edit, FileHistory
 from sessions.fold.undone_edits import CannotUndo, text_before
 from sessions.log.reader import LogReader
-from widgets.entry_kinds import diff_lines
+from widgets.diff_text import diff_lines
 from widgets.file_list import say_size
 from widgets.models import Line
 from widgets.sanitise import clean, clean_line

@@ -11,6 +11,7 @@ from sessions import events as ev
 from sessions.fold.corrections import Correction, CorrectionBook
 from sessions.fold.released_reply import Replies
 from sessions.log.reader import LogReader
+from widgets.sanitise import clean_line
 
 NEAR_STEPS: Final = 3
 """Advice this many steps before and after is shown with the action."""

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from apollo_tui.acts import workspace_shell
 from apollo_tui.app import ApolloApp
+from apollo_tui.context import ToAction
 from apollo_tui.screens.session import SessionScreen
 from apollo_tui.screens.workspace import WorkspaceScreen
 from sessions import events as ev
@@ -171,4 +172,15 @@ async def test_a_workspace_that_is_not_there_is_one_line(feed: FakeFeed, session
         await pilot.press("q", "2")
         await opened(app, pilot)
         await shows(app, pilot, "an imported session has no workspace")
+    assert not app.crash
+
+
+async def test_a_shell_is_read_like_an_action_with_what_changed_meanwhile(feed: FakeFeed, session: str) -> None:
+    opened = await feed.add(session, ev.ShellOpened(inside="inside bwrap, network off"), actor=feed.actor)
+    files = (ev.TouchedFile("new\x1b[31m.py", "new"), ev.TouchedFile("old.py", "removed"))
+    await feed.add(session, ev.ShellClosed(opened=opened.seq, files=files, more=7), actor=feed.actor)
+    async with open_app(feed, (80, 24)) as (app, pilot):
+        app.open(ToAction(session, opened.seq))
+        text = await shows(app, pilot, "changed meanwhile, by whomever", "removed  old.py", "7 more")
+        assert "\x1b" not in text
     assert not app.crash
