@@ -52,7 +52,10 @@ def _first_screen(log: Path) -> tuple[float, float]:
     with Program([*APP, "--log", str(log), "--read-only"]) as program:
         program.until("files-session")
         program.settle(1.0)
-        program.type("W", "a", pause=0.5)
+        program.send("W")
+        program.until("changed since")
+        program.settle(0.5)
+        program.send("a")
         program.until(FIRST)
         program.settle(1.0)
         before, began = program.cpu(), time.perf_counter()
