@@ -88,7 +88,7 @@ def run_export(
 
 def has_page(format: Format) -> bool:
     """Whether a page is written beside the file: of all that a policy rules, but of formats that write their own."""
-    return format.takes_policy and not format.own_report
+    return format.takes_policy and format.paged and not format.own_report
 
 
 class Export:

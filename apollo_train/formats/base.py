@@ -81,6 +81,8 @@ class Format(ABC):
     """Whether nothing is written twice for a weight: a row holds its weight, or the format has none to hold."""
     own_report: bool = False
     """Whether it gathers a report of its own while its lines are made, and has a page of its own."""
+    paged: bool = True
+    """Whether a page beside the file shows what is trained; not where nothing is trained or masked reply by reply."""
     labels: bool = False
     """Whether each row says in ``meta`` which flags stand on its replies (``with_labels``)."""
     tells_all: bool = False

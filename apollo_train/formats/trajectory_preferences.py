@@ -62,6 +62,7 @@ class TrajectoryPreferences(Format):
     about = "two whole sessions of one task, and which one people say is better (reward models)"
     tells_all = True
     weighs = True  # each pair is written once
+    paged = False
     chosen: frozenset[str] | None = None
     """The sessions that take part; None: all of the log."""
 

@@ -49,7 +49,9 @@ def export(reader: LogReader, out: Path, policy: FilterPolicy, name: str = "step
     return rows_of(report.path), {line["id"].split(":")[1]: line["reason"] for line in rows_of(report.excluded)}
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("raw", "atif", "sts", "verl")])
+@pytest.mark.parametrize(
+    "name", [name for name in FORMATS if name not in ("raw", "atif", "sts", "verl", "preferences")]
+)
 async def test_without_a_word_on_advice_no_format_that_holds_prompts_is_written(
     told: Teller, reader: LogReader, tmp_path: Path, name: str
 ) -> None:

@@ -89,6 +89,10 @@ async def test_the_same_position_and_policy_give_the_same_bytes_whatever_came_af
     told: Teller, reader: LogReader, tmp_path: Path, name: str
 ) -> None:
     await a_day(told)
+    if name == "preferences":
+        other = await Teller(told.writer, OTHER).begin()
+        await other.act("ls")
+        await told.tell(ev.PreferenceStated(other=OTHER, verdict="better"), actor="human:ann")
     position = reader.position()
     first = run_export(reader, None, DEFAULT, name, tmp_path / "first.jsonl")
     body = ev.ExportWritten(path="x", format=name, policy="p", position=position)

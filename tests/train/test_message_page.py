@@ -10,7 +10,7 @@ from training_log import Teller, kept_policy
 
 from apollo_train.export.dataset_folder import write_folder
 from apollo_train.export.message_page import SHOWN
-from apollo_train.export.run import run_export
+from apollo_train.export.run import has_page, run_export
 from apollo_train.formats import FORMATS
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
 from apollo_train.runtime import FileInTheWay
@@ -18,7 +18,7 @@ from sessions import events as ev
 from sessions.log.reader import LogReader
 
 HOSTILE = "</pre><script>alert(1)</script>\x1b[31m"
-PAGED = [name for name, made in FORMATS.items() if made.unit != "event"]
+PAGED = [name for name, made in FORMATS.items() if has_page(made)]
 
 
 async def mixed(told: Teller) -> None:
