@@ -99,6 +99,7 @@ def test_a_night_away_then_digest_advice_a_span_the_review_and_an_export_that_tr
     advise(ada, "formats")
     assert ada.keys <= MOST_KEYS
     ada.press("p")
+    ada.wait("the receipt", "formats: goes on")
     follow_to(ada, "tune-lr")
     advise(ada, "tune-lr")
     flag_span(ada)
