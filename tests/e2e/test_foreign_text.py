@@ -105,7 +105,7 @@ def walk(terminal: Terminal) -> dict[str, str]:
     look("search", "hold foo", "/", *"foo", "enter")
     look("session", "openai:talker", "G")
     for _ in range(6):
-        look("action", " arguments| what the model wrote", "[", "enter")
+        look("action", " arguments| what the model wrote| before it ─", "[", "enter")
         look("session", "openai:talker", "esc")
     look("labels", "impatience", "F")
     look("session", "openai:talker", "esc")
