@@ -19,8 +19,7 @@ PRIORS: Final[Mapping[Why, float]] = {
     "error": 0.3,
     "unseen": 0.05,
 }
-"""Before anything is measured. Of the recorded runs that the rules were tuned on, most signals were right, and most
-errors were put right by the agent itself at its next step."""
+"""Before anything is measured: estimates, not figures of runs."""
 WEIGHT: Final = 4
 """The prior counts as so many judgements."""
 
