@@ -22,15 +22,16 @@ LOOK_TOKENS: Final = 64
 
 _LANGUAGES: Final = {
     "bash": "bash", "c": "c", "cc": "cpp", "cfg": "ini", "conf": "ini", "cpp": "cpp", "cs": "csharp", "css": "css",
-    "cu": "cuda", "diff": "diff", "go": "go", "h": "c", "hpp": "cpp", "html": "html", "ini": "ini", "java": "java",
-    "jl": "julia", "js": "javascript", "jsx": "jsx", "kt": "kotlin", "lua": "lua", "mjs": "javascript", "ml": "ocaml",
-    "php": "php", "pl": "perl", "py": "python", "pyi": "python", "python": "python", "r": "r", "rb": "ruby",
-    "rs": "rust", "rust": "rust", "scala": "scala", "sh": "bash", "shell": "bash", "sql": "sql", "swift": "swift",
-    "tex": "tex", "toml": "toml", "ts": "typescript", "tsx": "tsx", "xml": "xml", "yaml": "yaml", "yml": "yaml",
-    "zig": "zig", "zsh": "bash", "javascript": "javascript", "typescript": "typescript", "console": "console",
+    "cu": "cpp", "diff": "diff", "go": "go", "h": "c", "hpp": "cpp", "html": "html", "ini": "ini", "java": "java",
+    "jl": "julia", "js": "javascript", "jsx": "javascript", "kt": "kotlin", "lua": "lua", "mjs": "javascript",
+    "ml": "ocaml", "php": "php", "pl": "perl", "py": "python", "pyi": "python", "python": "python", "r": "r",
+    "rb": "ruby", "rs": "rust", "rust": "rust", "scala": "scala", "sh": "bash", "shell": "bash", "sql": "sql",
+    "swift": "swift", "tex": "latex", "toml": "toml", "ts": "typescript", "tsx": "typescript", "xml": "xml",
+    "yaml": "yaml", "yml": "yaml", "cxx": "cpp", "cuh": "cpp", "mk": "make", "patch": "diff", "zig": "zig",
+    "zsh": "bash", "javascript": "javascript", "typescript": "typescript", "console": "console",
 }  # fmt: skip
 """Pygments' name of what a file's ending or a fence says."""
-_BY_NAME: Final = {"makefile": "make", "dockerfile": "docker", "cmakelists.txt": "cmake"}
+_BY_NAME: Final = {"makefile": "make", "dockerfile": "docker", "cmakelists.txt": "cmake", ".bashrc": "bash"}
 
 _WITHIN: Final = (
     re.compile(r"\bpython[\d.]*\s+(?:-\w+\s+)*-c\s+(?P<quote>[\"'])"),
@@ -53,6 +54,10 @@ _ROLES: Final[tuple[tuple[str, Role], ...]] = (
     ("Token.Name.Tag", "code-name"),
     ("Token.Name.Attribute", "code-name"),
     ("Token.Name.Builtin", "code-keyword"),
+    ("Token.Generic.Deleted", "remove"),
+    ("Token.Generic.Inserted", "add"),
+    ("Token.Generic.Heading", "strong"),
+    ("Token.Generic.Subheading", "dim"),
 )
 
 
@@ -128,7 +133,7 @@ def _lex(text: str, language: str) -> Iterator[Span]:
     from pygments.util import ClassNotFound
 
     try:
-        lexer = _lexer(language)
+        lexer = lexer_of(language)
     except ClassNotFound:
         return
     # In what is nothing but space some lexers look for ever for something.
@@ -138,16 +143,18 @@ def _lex(text: str, language: str) -> Iterator[Span]:
     for count, (_, token, piece) in enumerate(lexer.get_tokens_unprocessed(text), 1):
         if count % LOOK_TOKENS == 0 and thread_time() - began > MOST_SECONDS:
             return
-        yield piece, _role(str(token))
+        yield piece, role_of_token(str(token))
 
 
 @lru_cache(maxsize=8)
-def _lexer(language: str) -> Any:
+def lexer_of(language: str) -> Any:
+    """Pygments' lexer of a language. Raises pygments.util.ClassNotFound."""
     from pygments.lexers import get_lexer_by_name
 
     return get_lexer_by_name(language, stripnl=False, ensurenl=False)
 
 
 @lru_cache(maxsize=256)
-def _role(token: str) -> Role:
+def role_of_token(token: str) -> Role:
+    """What a token is painted as, by the name of its kind: ``Token.Comment.Single``."""
     return next((role for begin, role in _ROLES if token.startswith(begin)), "text")

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from time import thread_time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from widgets.models import Line, Role, Span
-
-if TYPE_CHECKING:
-    from pygments.lexer import Lexer
+from widgets.code_text import MOST_SECONDS, find_language, lexer_of, role_of_token
+from widgets.models import Line, Span
 
 BLOCK: Final = 100
 """Lines that are looked at together,"""
@@ -23,25 +21,16 @@ LONGEST: Final = 400
 """Characters of a line that have colours."""
 MOST_CHARS: Final = 24_000
 """Characters of a block that have colours."""
-MOST_SECONDS: Final = 0.25
-"""After so long a file goes on without colours."""
 LOOK_TOKENS: Final = 64
 """How many tokens pass between two looks at the clock."""
 
-BY_ENDING: Final[dict[str, str]] = {
-    "py": "python", "pyi": "python", "sh": "bash", "bash": "bash", "zsh": "bash", "c": "c", "h": "c", "cc": "cpp",
-    "cpp": "cpp", "cxx": "cpp", "hpp": "cpp", "cu": "cpp", "cuh": "cpp", "rs": "rust", "go": "go", "java": "java",
-    "js": "javascript", "mjs": "javascript", "jsx": "javascript", "ts": "typescript", "tsx": "typescript",
-    "json": "json", "jsonl": "json", "ipynb": "json", "yaml": "yaml", "yml": "yaml", "toml": "toml", "ini": "ini",
-    "cfg": "ini", "css": "css", "html": "html", "xml": "xml", "sql": "sql", "rb": "ruby", "lua": "lua", "mk": "make",
-    "diff": "diff", "patch": "diff", "tex": "latex", "r": "r", "jl": "julia",
-}  # fmt: skip
-BY_NAME: Final[dict[str, str]] = {
-    "makefile": "make",
-    "dockerfile": "docker",
-    "cmakelists.txt": "cmake",
-    ".bashrc": "bash",
-}
+TRIED: Final = frozenset({
+    "bash", "c", "cmake", "cpp", "css", "diff", "docker", "go", "html", "ini", "java", "javascript", "json", "julia",
+    "latex", "lua", "make", "python", "r", "ruby", "rust", "sql", "toml", "typescript", "xml", "yaml",
+})  # fmt: skip
+"""Languages of files: a single regular expression cannot be interrupted, so that others are not let at whole files."""
+JSON: Final = frozenset({"ipynb", "json", "jsonl"})
+"""Endings of files whose text is laid out elsewhere, and coloured as it stands here."""
 BY_PROGRAM: Final[dict[str, str]] = {
     "python": "python",
     "bash": "bash",
@@ -50,23 +39,6 @@ BY_PROGRAM: Final[dict[str, str]] = {
     "node": "javascript",
 }
 
-ROLES: Final[tuple[tuple[tuple[str, ...], Role], ...]] = (
-    (("Comment",), "code-comment"),
-    (("Literal", "String"), "code-string"),
-    (("Literal", "Number"), "code-number"),
-    (("Keyword",), "code-keyword"),
-    (("Operator", "Word"), "code-keyword"),
-    (("Name", "Function"), "code-name"),
-    (("Name", "Class"), "code-name"),
-    (("Name", "Decorator"), "code-name"),
-    (("Name", "Tag"), "code-name"),
-    (("Generic", "Deleted"), "remove"),
-    (("Generic", "Inserted"), "add"),
-    (("Generic", "Heading"), "strong"),
-    (("Generic", "Subheading"), "dim"),
-)
-"""What a token's kind begins with, and its role; the rest is text."""
-
 
 def language_of(path: str, first_line: str = "") -> str:
     """Which language a file is in, as Pygments calls it; "" for one without colours.
@@ -74,11 +46,8 @@ def language_of(path: str, first_line: str = "") -> str:
     >>> language_of("src/train.py"), language_of("run", "#!/usr/bin/env python3"), language_of("notes.txt")
     ('python', 'python', '')
     """
-    name = path.rpartition("/")[2].lower()
-    if name in BY_NAME:
-        return BY_NAME[name]
-    if found := BY_ENDING.get(name.rpartition(".")[2] if "." in name else ""):
-        return found
+    if found := "json" if path.lower().rpartition(".")[2] in JSON else find_language(path):
+        return found if found in TRIED else ""
     if first_line.startswith("#!"):
         program = first_line[2:120].split()
         last = program[-1].rpartition("/")[2].rstrip("0123456789.") if program else ""
@@ -92,8 +61,6 @@ class SyntaxColours:
     def __init__(self, language: str, lines: Sequence[str]) -> None:
         self._language = language
         self._lines = lines
-        self._lexer: Lexer | None = None
-        self._roles: dict[Any, Role] = {}
         self._blocks: dict[int, Iterator[tuple[int, Line]]] = {}
         self._done: dict[int, Line] = {}
         self.given_up = False
@@ -136,7 +103,7 @@ class SyntaxColours:
             if tokens % LOOK_TOKENS == 0 and thread_time() - began > MOST_SECONDS:
                 self.given_up = True
                 return
-            role = self._role_of(kind)
+            role = role_of_token(str(kind))
             *ended, rest = value.split("\n")
             for piece in ended:
                 spans.append((piece, role))
@@ -157,18 +124,6 @@ class SyntaxColours:
         return tuple(span for span in (*spans, *rest) if span[0])
 
     def _tokens(self, text: str) -> Iterator[tuple[Any, str]]:
-        if self._lexer is None:
-            from pygments.lexers import get_lexer_by_name  # the app starts without it
-
-            self._lexer = get_lexer_by_name(self._language, stripnl=False, ensurenl=False)
         # Not get_tokens: that reads all of it first.
-        for _, kind, value in self._lexer.get_tokens_unprocessed(text):
+        for _, kind, value in lexer_of(self._language).get_tokens_unprocessed(text):
             yield kind, value
-
-    def _role_of(self, kind: Any) -> Role:
-        found = self._roles.get(kind)
-        if found is None:
-            names = tuple(kind)
-            found = next((role for begins, role in ROLES if names[: len(begins)] == begins), None) or "text"
-            self._roles[kind] = found
-        return found

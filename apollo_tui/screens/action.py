@@ -13,6 +13,7 @@ from apollo_tui import keys
 from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.composer import DraftComposer
+from apollo_tui.screens.document_search import DocumentSearch
 from apollo_tui.state.action_details import EntryDetails, read_details
 from apollo_tui.state.action_layout import details_rows
 from apollo_tui.state.board import Change
@@ -39,7 +40,7 @@ class ActionScreen(ApolloScreen):
         self._session = session
         self._seq = seq
         self._entry: Entry | None = None
-        self._pattern = ""
+        self._finder = DocumentSearch(self, self.document)
         self._written = False
         """Whether it stands there as it was written, and not rendered."""
         self._shows: list[ev.SeqRange] = []
@@ -105,8 +106,8 @@ class ActionScreen(ApolloScreen):
         if whole.anchor.kind in ev.ANCHORS:
             self._entry = entry_of(whole.anchor, whole.related, tools=tools)
         self.document.set_rows(rows, keep_place=keep_place)
-        if not keep_place and self._pattern:
-            self.document.search(self._pattern)
+        if not keep_place:
+            self._finder.search_again()
         self._shows = [ev.SeqRange(one, one) for one in sorted({whole.reply_seq or seq, seq})]
         if self.counts_as_read:
             for part in self._shows:
@@ -192,19 +193,8 @@ class ActionScreen(ApolloScreen):
 
     def search(self) -> None:
         """Search in the text."""
-        from apollo_tui.screens.panels.prompt import LinePrompt
-
-        def take(text: str | None) -> None:
-            if text is not None:
-                self._pattern = text
-                found = self.document.search(text)
-                if text:
-                    self.context.searches.append(text)
-                    self.say(f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here")
-
-        self.ask(LinePrompt("/", "text", self.context.searches[-1] if self.context.searches else ""), take)
+        self._finder.ask()
 
     def step_match(self, by: int) -> None:
         """The next line with a match, or the one before."""
-        if self.document.next_match(by) is None:
-            self.say("search first: /" if not self._pattern else f"{self._pattern}: not found here")
+        self._finder.step(by)

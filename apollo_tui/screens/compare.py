@@ -13,6 +13,7 @@ from apollo_tui.acts.preferences import EQUAL, state_preference
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import AppContext, ToSession, View
 from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.document_search import DocumentSearch
 from apollo_tui.state.board import Change
 from apollo_tui.state.comparison import ComparedSession, Comparison, compare, pair_rows, read_steps
 from sessions import events as ev
@@ -45,7 +46,7 @@ class CompareScreen(ApolloScreen):
         self._rows: list[PairRow] = []
         self._places: list[int] = []
         """Of which row each line of the document is."""
-        self._pattern = ""
+        self._finder = DocumentSearch(self, self.document)
         self._width = 0
 
     def compose_body(self) -> Iterable[Widget]:
@@ -159,21 +160,11 @@ class CompareScreen(ApolloScreen):
 
     def search(self) -> None:
         """Search in both."""
-        from apollo_tui.screens.panels.prompt import LinePrompt
-
-        def take(text: str | None) -> None:
-            if text is not None:
-                self._pattern = text
-                found = self.document.search(text)
-                if text:
-                    self.say(f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here")
-
-        self.ask(LinePrompt("/", "text", self._pattern), take)
+        self._finder.ask()
 
     def step_match(self, by: int) -> None:
         """The next line with a match, or the one before."""
-        if self.document.next_match(by) is None:
-            self.say("search first: /" if not self._pattern else f"{self._pattern}: not found here")
+        self._finder.step(by)
 
 
 def _read_side(reader: LogReader, summary: Summary) -> ComparedSession:

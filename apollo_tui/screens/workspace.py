@@ -18,6 +18,7 @@ from apollo_tui.acts.workspace_files import FileText, WorkspaceFiles
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
+from apollo_tui.screens.document_search import DocumentSearch
 from apollo_tui.state.board import Change
 from apollo_tui.state.file_looks import Look
 from apollo_tui.state.workspace_table import (
@@ -68,6 +69,7 @@ class WorkspaceScreen(ApolloScreen):
         self._behind = False
         self._list = FileList(id="files")
         self._document = Document(id="file")
+        self._finder = DocumentSearch(self, self._document)
         self._bar = Static("", id="files-bar", markup=False)
         self._file_bar = Static("", id="file-bar", markup=False)
 
@@ -177,31 +179,21 @@ class WorkspaceScreen(ApolloScreen):
 
     def search(self) -> None:
         """In the list narrow it, in the file search it."""
+        if self._sees_file:
+            self._finder.ask()
+            return
         from apollo_tui.screens.panels.prompt import LinePrompt
-
-        searches = self.context.searches
 
         def narrow(text: str | None) -> None:
             if text is not None:
                 self._asked = msgspec.structs.replace(self._asked, pattern=text.strip())
                 self._read()
 
-        def find(text: str | None) -> None:
-            if text is not None:
-                found = self._document.search(text)
-                if text:
-                    searches.append(text)
-                    self.say(f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here")
-
-        if self._sees_file:
-            self.ask(LinePrompt("/", "text", searches[-1] if searches else ""), find)
-        else:
-            self.ask(LinePrompt("/", "part of a path; nothing: all", self._asked.pattern), narrow)
+        self.ask(LinePrompt("/", "part of a path; nothing: all", self._asked.pattern), narrow)
 
     def step_match(self, by: int) -> None:
         """The next line of the file with a match, or the one before."""
-        if self._document.next_match(by) is None:
-            self.say("search in the file first: /")
+        self._finder.step(by)
 
     # --- the file ---------------------------------------------------------------------------------------------------
 

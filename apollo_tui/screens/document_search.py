@@ -1,0 +1,45 @@
+"""Search in the text that a screen shows: asks what for, says how many lines hold it, and goes along them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apollo_tui.screens.base import ApolloScreen
+    from widgets.document import Document
+
+
+class DocumentSearch:
+    """The search of one screen in one document. What was searched for last, on any screen, is offered first."""
+
+    def __init__(self, screen: ApolloScreen, document: Document) -> None:
+        self._screen = screen
+        self._document = document
+        self._pattern = ""
+
+    def ask(self) -> None:
+        """Ask for a text, and go to the first line that holds it."""
+        from apollo_tui.screens.panels.prompt import LinePrompt
+
+        def take(text: str | None) -> None:
+            if text is None:
+                return
+            self._pattern = text
+            found = self._document.search(text)
+            if text:
+                searches.append(text)
+                said = f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here"
+                self._screen.say(said)
+
+        searches = self._screen.context.searches
+        self._screen.ask(LinePrompt("/", "text", searches[-1] if searches else ""), take)
+
+    def search_again(self) -> None:
+        """Another text is shown: what was searched for is looked for there."""
+        if self._pattern:
+            self._document.search(self._pattern)
+
+    def step(self, by: int) -> None:
+        """To the next line with a match, or the one before."""
+        if self._document.next_match(by) is None:
+            self._screen.say(f"{self._pattern}: not found here" if self._pattern else "search first: /")
