@@ -252,7 +252,7 @@ class ReviewScreen(ActionScreen):
 
     def choose_filter(self) -> None:
         """Choose what is reviewed: a kind, a rule, a session, a label, an annotator."""
-        from apollo_tui.screens.panels.docked import DockedChoice
+        from apollo_tui.screens.panels.dock import DockedChoice
 
         context, review = self.context, self.context.review
 

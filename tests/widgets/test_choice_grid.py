@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from apollo_tui.screens.panels.docked import find_choices
+from apollo_tui.screens.panels.dock import find_choices
 from sessions.labels import load_labels
 from widgets.choice_grid import columns_of
 from widgets.models import Choice

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from apollo_tui.acts.flags import FlagInForce, Subject, Word, about_part
 from apollo_tui.screens.panels.base import text_field
-from apollo_tui.screens.panels.docked import DockedPanel
+from apollo_tui.screens.panels.dock import DockedPanel
 from apollo_tui.state.span import words
 from sessions.annotators import shown_name
 from sessions.labels import RIGHT_THERE_TOO, UNSPECIFIED, Taxonomy
