@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,8 @@ async def test_the_log_says_that_a_shell_was_open_and_what_changed_meanwhile(tmp
 async def test_after_another_host_came_the_times_of_files_tell(tmp_path: Path) -> None:
     async with open_host(tmp_path, ends="restart") as host:
         client, session, workspace = await made(host, tmp_path)
+        newest = max(file.stat().st_ctime_ns for file in workspace.iterdir())
+        await until("the files older than clocks lag", lambda: time.time_ns() - newest > 2 * shell.SLACK_NS)
         opened = await client.call(protocol.OpenShell(request=host.request(), session=session))
     shell._before.clear()
     (workspace / "changed").write_text("other")
