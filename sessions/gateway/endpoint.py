@@ -53,7 +53,7 @@ class Line(Protocol):
         """What the server says to a request that asks for no reply."""
 
     def refuse(self, what: str) -> None:
-        """Say in the log that something was asked for that there is not."""
+        """Say in the log what was asked for and refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +122,30 @@ class _Visit:
         if method == "HEAD":  # Claude Code looks first whether anybody is there
             await self._answer(Answer(200, b""))
         elif line is None:
+            _log.warning("%s came with a token of no session that runs here", self._asked()[:200])
             await self._answer(_refusal(dialect, 401, "this token belongs to no session that runs here"))
         elif method == "POST" and call in _POSTS:
             await self._reply(dialect, line, call)
         elif _PASSED.fullmatch(f"{method} {call}"):
             body = await self._read_body()
             if body is None:
-                await self._answer(_refusal(dialect, 413, _too_large()))
+                await self._refuse_large(dialect, line)
                 return
             query = self._scope["query_string"].decode("latin-1")
             await self._answer(await line.forward(method, call, query, self._headers, body))
         else:
-            asked = f"{method} {_TOKEN.sub('', path)}"
-            line.refuse(asked)
-            await self._answer(_refusal(dialect, 404, f"{asked} is nothing that this gateway passes on"))
+            words = f"{self._asked()} is nothing that this gateway passes on"
+            line.refuse(words)
+            await self._answer(_refusal(dialect, 404, words))
+
+    def _asked(self) -> str:
+        """Method and path, and not by which token."""
+        return f"{self._scope['method']} {_TOKEN.sub('', self._scope['path'])}"
+
+    async def _refuse_large(self, dialect: Dialect, line: Line) -> None:
+        words = f"a request of more than {MOST_BYTES >> 20} MB is too large"
+        line.refuse(f"{self._asked()}: {words}")
+        await self._answer(_refusal(dialect, 413, words))
 
     def _line(self, token: str | None, path: str) -> Line | None:
         """The session that the request is for: by the token in its path, else in its key."""
@@ -149,11 +159,12 @@ class _Visit:
     async def _reply(self, dialect: Dialect, line: Line, call: str) -> None:
         body = await self._read_body()
         if body is None:
-            await self._answer(_refusal(dialect, 413, _too_large()))
+            await self._refuse_large(dialect, line)
             return
         try:
             request = dialect.read_request(body)
         except UnreadableRequest as problem:
+            line.refuse(f"{self._asked()}: {problem}")
             await self._answer(_refusal(dialect, 400, str(problem)))
             return
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -266,7 +277,3 @@ class _Visit:
 
 def _refusal(dialect: Dialect, status: int, message: str) -> Answer:
     return Answer(status, dialect.error(status, message))
-
-
-def _too_large() -> str:
-    return f"a request of more than {MOST_BYTES >> 20} MB is too large"

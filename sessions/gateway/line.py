@@ -168,8 +168,8 @@ class HarnessLine:
         return await self._side_calls.forward(method, path, query, headers, body)
 
     def refuse(self, what: str) -> None:
-        """Say in the host's log that something was asked for that there is not."""
-        _log.warning("%s: its harness asked for %s, which is not passed on", self._session.name, what[:200])
+        """Say in the host's log what was asked for and refused."""
+        _log.warning("%s: refused to its harness: %s", self._session.name, what[:200])
 
     def _is_child(self, exchange: Exchange, place: Place) -> bool:
         """Whether a request is a sub-agent's: its harness says so, or it goes on where a title or a probe would not."""

@@ -172,13 +172,16 @@ async def test_the_token_may_be_the_key(served: Served, name: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "0" * 32, TOKEN + "0", TOKEN[:-1], "..", "%00"])
-async def test_a_wrong_token_is_let_nowhere(served: Served, token: str) -> None:
+async def test_a_wrong_token_is_let_nowhere(served: Served, token: str, caplog: pytest.LogCaptureFixture) -> None:
     response = await served.client.post(served.url("v1/messages", token), json=CHAT)
     assert response.status_code == 401
     assert response.json() == {
         "type": "error",
         "error": {"type": "authentication_error", "message": "this token belongs to no session that runs here"},
     }
+    (said,) = [record.getMessage() for record in caplog.records if "token of no session" in record.getMessage()]
+    assert said.startswith("POST /v1/messages came with")
+    assert TOKEN[:-1] not in said
     assert served.line.exchanges == []
 
 
@@ -208,7 +211,8 @@ async def test_a_token_opens_its_own_session_alone_and_none_once_it_is_dead(tmp_
 async def test_what_is_not_passed_on_is_refused_and_said(served: Served) -> None:
     assert (await served.client.get(served.url("v1/files"))).status_code == 404
     assert (await served.client.delete(served.url("v1/models"))).status_code == 404
-    assert served.line.refused == ["GET /v1/files", "DELETE /v1/models"], "and not by which token"
+    not_passed = "is nothing that this gateway passes on"
+    assert served.line.refused == [f"GET /v1/files {not_passed}", f"DELETE /v1/models {not_passed}"], "and no token"
     assert (await served.client.get(served.url("v1/models"))).json() == {"data": []}
     assert (await served.client.post(served.url("v1/messages/count_tokens"), json=CHAT)).status_code == 200
     assert served.line.passed == ["GET models", "POST messages/count_tokens"]
@@ -219,13 +223,17 @@ async def test_what_is_not_passed_on_is_refused_and_said(served: Served) -> None
 async def test_what_is_no_request_is_answered_in_one_line(served: Served, body: bytes) -> None:
     response = await served.client.post(served.url("v1/chat/completions"), content=body)
     assert response.status_code == 400
-    assert response.json()["error"]["message"].startswith("the request is no chat request: ")
+    message = response.json()["error"]["message"]
+    assert message.startswith("the request is no chat request: ")
+    assert served.line.refused == [f"POST /v1/chat/completions: {message}"]
 
 
 async def test_a_huge_body_is_refused_and_not_kept(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "MOST_BYTES", 1 << 20)
     response = await served.client.post(served.url("v1/chat/completions"), content=b"x" * (2 << 20))
     assert response.status_code == 413
+    assert response.json()["error"]["message"] == "a request of more than 1 MB is too large"
+    assert served.line.refused == ["POST /v1/chat/completions: a request of more than 1 MB is too large"]
     assert served.line.exchanges == []
 
 
