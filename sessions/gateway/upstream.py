@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sessions.events import ModelSpec
 from sessions.gateway.exchange import DROPPED, Answer
+from sessions.providers.addresses import VARIABLES, address
 from sessions.providers.assembler import Assembler
 from sessions.providers.attempt import NO_KEY, http_client, key_for, read_deltas
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
 
     from sessions.gateway.dialects import Dialect
 
-BASES: Final = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-    "demo": "http://scripted.invalid/v1",
-}
-"""The provider's own address, where a profile names none."""
-VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 _PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id")
 _PREFIXES_BACK: Final = ("x-ratelimit-", "anthropic-ratelimit-", "openai-")
 
@@ -62,20 +56,6 @@ class WireCall:
     query: str
     headers: list[tuple[str, str]]
     body: bytes
-
-
-def address(spec: ModelSpec, path: str) -> str:
-    """Where a path of the API is at a model's server.
-
-    >>> address(ModelSpec(provider="openai", name="m", base_url="http://127.0.0.1:8000/v1"), "messages")
-    'http://127.0.0.1:8000/v1/messages'
-    >>> address(ModelSpec(provider="anthropic", name="m"), "messages")
-    'https://api.anthropic.com/v1/messages'
-    """
-    base = (spec.base_url or BASES.get(spec.provider, "")).rstrip("/")
-    if path.startswith("messages") or spec.provider == "anthropic":
-        base = base.removesuffix("/v1") + "/v1"
-    return f"{base}/{path}"
 
 
 HandOn = Callable[[Answer, bytes], None]

@@ -64,7 +64,7 @@ class Api:
     def preload(self) -> None:
         """Import the SDK and what it stands on."""
         import_module(self.resources)
-        _preload_http()
+        preload_http()
 
 
 def is_local(base_url: str | None) -> bool:
@@ -177,7 +177,7 @@ def feed_one(spec: ModelSpec, assembler: Assembler, event: SseEvent, key: str | 
         raise ProviderError("server", said) from None
 
 
-def _preload_http() -> None:
+def preload_http() -> None:
     """Import what the HTTP stack otherwise imports when the first connection is opened."""
     import h11  # noqa: F401
     import httpcore2

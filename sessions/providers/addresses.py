@@ -1,0 +1,30 @@
+"""Where models are served: the providers' own addresses, and where a path of an API is at a server."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sessions.events import ModelSpec
+
+BASES: Final = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "demo": "http://scripted.invalid/v1",
+}
+"""The provider's own address, where a profile names none."""
+VARIABLES: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+"""Where the key for a provider's own address is by convention."""
+
+
+def address(spec: ModelSpec, path: str) -> str:
+    """Where a path of the API is at a model's server.
+
+    >>> address(ModelSpec(provider="openai", name="m", base_url="http://127.0.0.1:8000/v1"), "messages")
+    'http://127.0.0.1:8000/v1/messages'
+    >>> address(ModelSpec(provider="anthropic", name="m"), "messages")
+    'https://api.anthropic.com/v1/messages'
+    """
+    base = (spec.base_url or BASES.get(spec.provider, "")).rstrip("/")
+    if path.startswith("messages") or spec.provider == "anthropic":
+        base = base.removesuffix("/v1") + "/v1"
+    return f"{base}/{path}"
