@@ -381,8 +381,8 @@ NOT_OF_HARNESSES: Final = frozenset({"drop", "shorten", "retry"})
 """What cannot be asked of a harness: it keeps its history itself."""
 OTHER_NAMES: Final = {"leave": "leave-view", "move.start": "top", "move.end": "bottom"}
 """Acts of keys whose name is that of another command."""
-NO_ACTS: Final = frozenset({"command", "number", "create"})
-"""Keys that are no act of their own here: the command line itself, a number that ``goto`` takes, a key of a form."""
+NO_ACTS: Final = frozenset({"command", "number", "create", "create_anyway"})
+"""Keys that are no act of their own here: the command line itself, a number that ``goto`` takes, keys of a form."""
 
 
 def _commands_of_keys() -> tuple[Command, ...]:

@@ -92,6 +92,11 @@ def create_session(screen: NewSessionScreen) -> None:
     screen.create_session()
 
 
+def create_anyway(screen: NewSessionScreen) -> None:
+    """Create it although its model did not answer."""
+    screen.create_anyway()
+
+
 def left_is_better(screen: CompareScreen) -> None:
     """The left session is better."""
     screen.prefer("left")
@@ -199,6 +204,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "mark": toggle_chosen,
     "write": write_export,
     "create": create_session,
+    "create_anyway": create_anyway,
 }
 """What a key of the table does, by its id. The first argument is the screen on top, as the function names it; what a
 painter does with its movements (``move.…``) is its own business."""

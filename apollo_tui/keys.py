@@ -257,7 +257,10 @@ KEYS: Final[tuple[Key, ...]] = (
     # the export menu and forms
     Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
     Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),
-    Key("create", "ctrl+s ctrl+t", "create", "Create the session and start it.", "form", NEW, 1, typing=True),
+    Key("create", "ctrl+s ctrl+t", "create", "Ask its model for a token, then create the session and start it.", "form",
+        NEW, 1, typing=True),
+    Key("create_anyway", "ctrl+n", "create anyway", "Create it although its model did not answer, or has not yet.",
+        "form", NEW, 2, typing=True),
 )
 # fmt: on
 

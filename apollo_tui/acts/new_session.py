@@ -17,12 +17,14 @@ from sessions.errors import ApolloError
 from sessions.events import Containment, Limits, ModelSpec
 from sessions.events.session import add_what_is_in_sight
 from sessions.host.protocol import Created, CreateSession
+from sessions.providers.registry import MODULES
 from sessions.redaction import scrub_env
 from sessions.taskfile import TaskFile, load_task, parse_task
 from sessions.ulid import new_ulid
 
-Field = Literal["task", "model", "agent", "name", "workspace", "limits"]
+Field = Literal["task", "model", "base_url", "agent", "name", "workspace", "limits"]
 
+PROVIDERS: Final = tuple(f"{name}:" for name in MODULES)
 FRACTIONS: Final = ("money", "active_hours")
 """The limits that need not be whole."""
 
@@ -50,6 +52,15 @@ class Form:
     name: str = ""
     workspace: str = ""
     limits: str = ""
+    base_url: str = ""
+    """Where the model is served, in place of what its profile says."""
+
+
+def model_named(form: Form, config: Config) -> str:
+    """What was written for the model; a name alone is one of the server whose URL stands beside it."""
+    named = form.model.strip()
+    alone = bool(named) and named not in config.profiles and not named.startswith(PROVIDERS)
+    return f"openai:{named}" if alone and form.base_url.strip() else named
 
 
 def request_of(form: Form, config: Config) -> CreateSession:
@@ -65,10 +76,11 @@ def request_of(form: Form, config: Config) -> CreateSession:
         task = load_task(path) if is_file else parse_task(text, Path.cwd() / "task.md")
     except ApolloError as problem:
         raise BadField("task", str(problem)) from problem
-    if not form.model.strip():
+    named = model_named(form, config)
+    if not named:
         raise BadField("model", "choose a model: PROVIDER:NAME, or a profile of the config")
     try:
-        model = resolve_model(form.model.strip(), config=config)
+        model = resolve_model(named, form.base_url.strip() or None, config=config)
     except ApolloError as problem:
         raise BadField("model", str(problem)) from problem
     try:
@@ -94,7 +106,7 @@ def request_of(form: Form, config: Config) -> CreateSession:
         workspace=workspace,
         limits=limits,
         file=path if is_file else None,
-        contained=wished_containment(task, config, form.model.strip()),
+        contained=wished_containment(task, config, named),
         origin="demo" if model.provider == "demo" else "host",
     )
 

@@ -15,6 +15,7 @@ from apollo_train.cli.terminal_output import is_placeless, say
 from apollo_tui.cli.connection import Cli, ask_host, new_request_id
 from apollo_tui.cli.output import json_option, print_json
 from apollo_tui.terminal.shell_command import on_log
+from sessions.errors import ApolloError
 from sessions.events import Handover, ModelSpec, TermsSet
 from sessions.fold.notes import set_terms
 from sessions.host import protocol
@@ -65,15 +66,18 @@ def check_terminal(instead: str) -> None:
 @click.option("--source", metavar="TEXT", help="Where its material comes from.")
 @click.option("--consent", metavar="TEXT", help="What the people in it agreed to.")
 @click.option("--no-start", is_flag=True, help="Create it, but let it wait for 'apollo resume'.")
+@click.option("--anyway", is_flag=True, help="Create it without asking its model for a token first.")
 @json_option
 @click.pass_obj
 def new(
     cli: Cli, task: Path, model: str, name: str | None, agent: str | None, workspace: Path | None, in_place: bool,
     base_url: str | None, limits: tuple[str, ...], inside: str | None, network: str | None,
     stream: Handover | None, acp: bool, license_: str | None, source: str | None, consent: str | None,
-    no_start: bool, as_json: bool,
+    no_start: bool, anyway: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Create a session from a task file (Markdown) and start it.
+
+    Its model is asked for one token before anything is created: a wrong key, URL or name is told at once.
 
     With --acp the agent program is told the task as its first prompt, and asks you for permission, as with
     'apollo run --acp'.
@@ -99,7 +103,26 @@ def new(
 
         params = msgspec.structs.replace(params, stream=stream or params.stream)
         params = with_agent(params, agent, stream=load_config().gateway.stream, acp=acp)
+    if not anyway:
+        ask_model(params.model, model, agent or "", typed_url=base_url is not None)
     print_created(ask_host(cli, params), params.title, as_json)
+
+
+def ask_model(spec: ModelSpec, named: str, agent: str, *, typed_url: bool) -> None:
+    """Ask the model for one token. Raises ApolloError, which says what is wrong and that nothing was created."""
+    from sessions.providers.addresses import VARIABLES
+
+    if spec.provider not in VARIABLES:
+        return
+    import asyncio
+
+    from apollo_tui.acts.model_check import NoAnswer, check_model
+    from sessions.config import load_config
+
+    try:
+        asyncio.run(check_model(spec, named, load_config(), agent=agent, typed_url=typed_url))
+    except NoAnswer as problem:
+        raise ApolloError(f"{problem}; nothing was created (--anyway creates it all the same)") from problem
 
 
 def task_request(

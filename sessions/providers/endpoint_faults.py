@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from sessions.errors import ApolloError
@@ -16,9 +16,6 @@ from sessions.providers.addresses import BASES
 from sessions.providers.error_objects import words_of
 from sessions.providers.error_words import wants_payment
 from sessions.providers.failures import one_line
-
-if TYPE_CHECKING:
-    import httpx2
 
 FaultKind = Literal["key", "url", "tls", "model", "request", "busy", "server", "slow"]
 """What has to be put right; ``busy``, ``server`` and ``slow`` may pass by themselves."""

@@ -20,6 +20,7 @@ from sessions.config import Config, Profile
 from sessions.events.messages import CallPart
 from sessions.gateway.agents import AgentPreset
 from sessions.host import protocol
+from sessions.providers.endpoint_check import Served
 
 CONFIG = Config(path=Path("none"), profiles={"local": Profile(model="openai:tiny", base_url="http://127.0.0.1:9/v1")})
 
@@ -64,6 +65,17 @@ def test_a_new_file_has_a_name_that_says_what_it_holds_and_is_not_there(tmp_path
     assert default_path("☕", "raw", tmp_path).name == "apollo.raw.jsonl"
 
 
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model answers."""
+
+    async def ask(*_: object, **__: object) -> Served:
+        return Served()
+
+    monkeypatch.setattr("apollo_tui.acts.model_check.ask_endpoint", ask)
+
+
+@pytest.mark.usefixtures("answering")
 async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_field(feed: FakeFeed) -> None:
     await feed.session("one")
     async with open_app(feed, config=CONFIG) as (app, pilot):
@@ -88,6 +100,7 @@ async def test_a_session_is_created_from_the_form_and_errors_stand_beside_their_
         assert "it is not contained (bwrap is not installed)" in said, "at creation, and why nothing better does"
 
 
+@pytest.mark.usefixtures("answering")
 async def test_an_agent_is_talked_to_where_its_field_says_so(
     feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +125,7 @@ async def test_an_agent_is_talked_to_where_its_field_says_so(
     assert (made.task.strip(), made.limits.steps) == ("Sort it.", 9)
 
 
+@pytest.mark.usefixtures("answering")
 async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(feed: FakeFeed) -> None:
     await feed.session("one")
     async with open_app(feed, config=CONFIG) as (app, pilot):
@@ -121,7 +135,7 @@ async def test_a_form_that_was_left_is_there_again_until_its_session_is_created(
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, BoardScreen))
         assert "is kept" not in screen_text(app)
-        await pilot.press("c", *"Sort", "space", *"it", "tab", "tab", "tab", *"sorter")
+        await pilot.press("c", *"Sort", "space", *"it", *["tab"] * 4, *"sorter")
         await until(pilot, lambda: app.screen.query_one("#name", Input).value == "sorter")
         await pilot.press("escape")
         await until(pilot, lambda: "kept as you left it: c goes on with it" in screen_text(app))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from apollo_process import Apollo, wait_for
 from click.testing import CliRunner
+from sse_server import server_process
 
 from apollo_tui.cli import imports
 from apollo_tui.cli.root import main
@@ -314,13 +315,42 @@ def test_a_resume_brings_the_key_that_a_restarted_host_has_forgotten(
         '[profiles.mine]\nmodel = "openai:m"\nbase_url = "https://models.invalid/v1"\nkey_env = "MY_KEY"\n'
     )
     monkeypatch.setenv("APOLLO_CONFIG", str(config))
-    made = json_of(cli("new", str(apollo.folder / "task.md"), "--model", "mine", "--json"))["id"]
+    refused = cli("new", str(apollo.folder / "task.md"), "--model", "mine")
+    assert refused.code == 1 and "MY_KEY" in refused.err and "nothing was created" in refused.err
+    made = json_of(cli("new", str(apollo.folder / "task.md"), "--model", "mine", "--anyway", "--json"))["id"]
     wait_for("the question for a key", lambda: "MY_KEY" in apollo.session(made)["reason"])
     monkeypatch.setenv("MY_KEY", "sk-0123456789abcdefgh")
     assert cli("resume", made).code == 0
     wait_for("an attempt with the key", lambda: apollo.events(made, "model.attempt_failed")[1:])
     assert apollo.events(made, "model.attempt_failed")[-1]["body"]["reason"] == "connection"
     cli("stop", made)
+
+
+def test_a_new_session_asks_its_model_first_and_creates_nothing_where_it_refuses(
+    cli: Cli, apollo: Apollo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = apollo.folder / "script.json"
+    script.write_text(json.dumps({"*": {"turns": [{"text": "ok"}]}}))
+    task, wrong, right = str(apollo.folder / "task.md"), "sk-wrong-0123456789", "sk-right-0123456789"
+    config = apollo.folder / "asked.toml"
+    monkeypatch.setenv("APOLLO_CONFIG", str(config))
+    monkeypatch.setenv("A_KEY", wrong)
+    with server_process(script, None, "--key", right) as url:
+        profile = f'[profiles.mine]\nmodel = "openai:m"\nbase_url = "{url}/v1"\nkey_env = "A_KEY"\n'
+        config.write_text(profile)
+        before = len(json_of(cli("ls", "--json")))
+        refused = cli("new", task, "--model", "mine", "--no-start")
+        assert refused.code == 1 and wrong not in refused.err
+        assert "refuses the key in A_KEY (401); put A_KEY=… into" in refused.err
+        assert "nothing was created (--anyway creates it all the same)" in refused.err
+        nowhere = cli("new", task, "--model", "mine", "--base-url", url, "--no-start")
+        assert nowhere.code == 1 and "below /v1" in nowhere.err
+        assert len(json_of(cli("ls", "--json"))) == before
+        monkeypatch.setenv("A_KEY", right)
+        assert cli("new", task, "--model", "mine", "--no-start").code == 0
+        monkeypatch.setenv("A_KEY", wrong)
+        assert cli("new", task, "--model", "mine", "--no-start", "--anyway").code == 0
+        assert len(json_of(cli("ls", "--json"))) == before + 2
 
 
 def test_several_files_are_imported_at_once_and_one_that_cannot_be_read_is_named(cli: Cli, apollo: Apollo) -> None:

@@ -76,7 +76,7 @@ def shown(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
             for model in ("talker", "failer"):
                 apollo.run(
                     "new", str(task), "--name", title, "--workspace", str(files), "--model", f"openai:{model}",
-                    "--base-url", f"{url}/v1",
+                    "--base-url", f"{url}/v1", "--anyway",
                 )  # fmt: skip
             wait_for("all to be said", lambda: {row["state"] for row in apollo.json("ls")} == {"needs_you"}, seconds=60)
             terminal = Terminal(apollo.command(), apollo.env, apollo.folder)

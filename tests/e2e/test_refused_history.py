@@ -34,7 +34,7 @@ class Refusing:
         task.write_text("Look once, then finish.\n")
         url = f"{self.url}/v1" if provider == "openai" else self.url
         model = ("--model", f"{provider}:{case}", "--base-url", url)
-        made = self.apollo.json("new", str(task), *model, "--name", name, *more)
+        made = self.apollo.json("new", str(task), *model, "--anyway", "--name", name, *more)
         session = str(made["id"])
         self.wait(session, until)
         return session

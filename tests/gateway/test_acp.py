@@ -367,7 +367,7 @@ def test_a_task_file_starts_a_program_that_is_talked_to(apollo: Apollo, model: W
     (start / "data.txt").write_text("1\n")
     task = tmp_path / "task.md"
     task.write_text("---\ntitle: It\nworkspace: ./start\nlimits: {steps: 2}\ntags: [numbers]\n---\nWrite numbers.\n")
-    words = ("new", str(task), "--model", "openai:m", "--base-url", model.url, "--inside", "none")
+    words = ("new", "--anyway", str(task), "--model", "openai:m", "--base-url", model.url, "--inside", "none")
     apollo.run(*words, "--agent", "little")
     wait_for("its limit", lambda: apollo.session("It")["state"] == "paused")
     it = str(apollo.session("It")["id"])

@@ -122,7 +122,17 @@ def test_a_task_file_starts_an_agent(apollo: Apollo, model: WireModel) -> None:
     task = apollo.folder / "task.md"
     task.write_text("---\ntitle: It\n---\nWrite numbers.\n")
     apollo.run(
-        "new", str(task), "--model", "openai:m", "--base-url", model.url, "--agent", "looper", "--inside", "none"
+        "new",
+        "--anyway",
+        str(task),
+        "--model",
+        "openai:m",
+        "--base-url",
+        model.url,
+        "--agent",
+        "looper",
+        "--inside",
+        "none",
     )
     wait_for("its end", lambda: apollo.session("It")["state"] == "finished")
     assert apollo.session("It")["step"] == 4

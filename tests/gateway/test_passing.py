@@ -256,7 +256,7 @@ def test_it_is_said_in_a_preset_a_task_file_or_the_config(apollo: Apollo, model:
     )
     (apollo.folder / "task.md").write_text("---\nstream: pass\n---\nWrite.")
     (apollo.folder / "bare.md").write_text("Write.")
-    own = ("--model", "openai:m", "--base-url", model.url, "--inside", "none", "--no-start")
+    own = ("--anyway", "--model", "openai:m", "--base-url", model.url, "--inside", "none", "--no-start")
 
     def passes(name: str, *words: str) -> bool:
         apollo.run("new", *words, *own, "--name", name)

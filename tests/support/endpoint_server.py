@@ -33,7 +33,7 @@ def models(*names: str) -> Said:
 
 @dataclass
 class EndpointServer:
-    """Answers by path (``"/v1/models"``), 404 for the others. ``asked``: method, path, headers, body of each request."""
+    """Answers by path (``"/v1/models"``), 404 for the others. ``asked``: method, path, headers and body of each."""
 
     answers: dict[str, Said]
     tls: ssl.SSLContext | None = None
