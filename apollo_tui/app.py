@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -24,6 +24,7 @@ from apollo_tui.acts import error_hints
 from apollo_tui.acts.annotator_time import RETURN_MS
 from apollo_tui.acts.leave_check import exit_message
 from apollo_tui.backend.feed import ClientsChanged, DeltasArrived, EventsArrived, Feed, LinkChanged, Loaded, NotDone
+from apollo_tui.backend.job_lines import JobKey, JobLinesRead
 from apollo_tui.context import (
     AppContext,
     Destination,
@@ -33,6 +34,7 @@ from apollo_tui.context import (
     ToCompare,
     ToExport,
     ToNewSession,
+    ToOutput,
     ToReview,
     ToSession,
     ToWorkspace,
@@ -183,6 +185,10 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         if screen is not None and screen.ready and sessions:
             screen.take_deltas(sessions)
 
+    def on_job_lines_read(self, message: JobLinesRead) -> None:
+        """Jobs in sight print something else."""
+        self._show(self.context.state.note_lines(message.lines))
+
     def on_clients_changed(self, message: ClientsChanged) -> None:
         """Somebody came or went."""
         self.context.state.clients = message.clients
@@ -225,6 +231,10 @@ class ApolloApp(HookedApp, inherit_bindings=False):
                 from apollo_tui.screens.action import ActionScreen
 
                 self.push_screen(ActionScreen(self.context, session, seq))
+            case ToOutput():
+                from apollo_tui.screens.output import OutputScreen
+
+                self.push_screen(OutputScreen(self.context, destination))
             case ToReview():
                 from apollo_tui.screens.review import ReviewScreen
 
@@ -299,10 +309,21 @@ class ApolloApp(HookedApp, inherit_bindings=False):
                 "the line is slow: the board shows one line per session; `:slow off` brings the panes back", "warning"
             )
             self._show(Change(sessions=set(self.context.state.sessions)))
+        self._look_at_jobs(screen, now)
         self._alert(now)
         self.context.effort.look(screen.session, now)
         for report in due_reports(self.context, now):
             self.run_worker(report, group="reports")
+
+    def _look_at_jobs(self, screen: ApolloScreen, now: int) -> None:
+        """What the commands in sight print, at most once a second."""
+        wanted = screen.jobs_in_sight()
+        if wanted and self.context.job_lines.due(now, slow=self.line_speed.slow):
+            self.run_worker(self._read_job_lines(wanted, now), group="job lines")
+
+    async def _read_job_lines(self, wanted: Collection[JobKey], now: int) -> None:
+        if lines := await self.context.job_lines.look(wanted, now):
+            self.post_message(JobLinesRead(lines))
 
     def _alert(self, now: int) -> None:
         """Once a second: the bell and the title, and the host hears whether somebody is here."""

@@ -18,6 +18,7 @@ from apollo_tui.acts.requests import send_annotation
 from apollo_tui.acts.review_queue import ReviewCount, ReviewQueue
 from apollo_tui.acts.undo import UndoHistory
 from apollo_tui.backend.feed import Feed, NotDone
+from apollo_tui.backend.job_lines import JobLines
 from apollo_tui.keys import Place
 from apollo_tui.state.board import BoardState
 from apollo_tui.state.file_looks import Looks
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from textual.screen import ModalScreen, Screen
 
     from apollo_tui.acts.new_session import Form
+    from apollo_tui.backend.job_output import JobOutput
     from apollo_tui.terminal.line_speed import LineSpeed
     from widgets.chrome import Level
     from widgets.models import Entry
@@ -54,6 +56,7 @@ class AppContext(msgspec.Struct):
     review: ReviewQueue
     review_count: ReviewCount
     presence: Presence
+    job_lines: JobLines
     clock: Callable[[], int] = now_ms
     sight: Sight = msgspec.field(default_factory=Sight)
     effort: EffortClock = msgspec.field(default_factory=EffortClock)
@@ -87,6 +90,7 @@ class AppContext(msgspec.Struct):
             review=review,
             review_count=ReviewCount(feed, state, review, clock),
             presence=Presence(clock()),
+            job_lines=JobLines(feed.paths),
             clock=clock,
         )
 
@@ -127,6 +131,14 @@ class ToAction(msgspec.Struct, frozen=True):
     seq: int
 
 
+class ToOutput(msgspec.Struct, frozen=True):
+    """What a command of a session prints, below the view on top, or on the ``whole`` screen."""
+
+    session: str
+    output: JobOutput
+    whole: bool = False
+
+
 class ToExport(msgspec.Struct, frozen=True):
     """Sessions to training data; ``session`` is the one that was looked at."""
 
@@ -158,7 +170,9 @@ class ToCommands(msgspec.Struct, frozen=True):
     """The command line of the view on top."""
 
 
-Destination = ToSession | ToAction | ToExport | ToReview | ToWorkspace | ToNewSession | ToCompare | ToCommands
+Destination = (
+    ToSession | ToAction | ToOutput | ToExport | ToReview | ToWorkspace | ToNewSession | ToCompare | ToCommands
+)
 
 
 # --- the app and its views --------------------------------------------------------------------------------------------

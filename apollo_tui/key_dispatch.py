@@ -24,7 +24,7 @@ from apollo_tui.context import AppContext, GivesWay, View
 from apollo_tui.key_queue import TextOfKeys
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.key_acts import advice, attention, control, files, judgement, movement, search, undo
+from apollo_tui.screens.key_acts import advice, attention, control, files, judgement, movement, output, search, undo
 from apollo_tui.terminal.textual_private import is_closing, offer_key, run_binding, send_event
 from widgets.paint import is_field
 from widgets.sanitise import clean_line
@@ -117,6 +117,22 @@ def undo_word(screen: CompareScreen) -> None:
     screen.undo_word()
 
 
+def follow_output(screen: ApolloScreen) -> None:
+    """What a command prints, as it comes; there, on the whole screen or below the view."""
+    if isinstance(screen, output.LiveOutput):
+        screen.toggle_whole()
+    elif isinstance(screen, View):
+        output.follow_output(screen)
+
+
+def advise(screen: ApolloScreen) -> None:
+    """Write to the session; from its output, on the view that is left for it."""
+    if isinstance(screen, output.LiveOutput):
+        screen.advise()
+    elif isinstance(screen, View):
+        advice.advise(screen)
+
+
 KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     # moving
     "next_pane": movement.next_pane,
@@ -134,6 +150,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "snooze": attention.snooze,
     "signal_done": attention.signal_done,
     "false_alarm": attention.false_alarm,
+    "output": follow_output,
     "by_attention": BoardScreen.order_by_attention,
     "sub_agents": movement.show_relatives,
     "outline": toggle_outline,
@@ -153,7 +170,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "shell": files.open_shell,
     "read_again": files.read_again,
     # advice
-    "advise": advice.advise,
+    "advise": advise,
     "mark_session": BoardScreen.mark_session,
     "advise_marked": advice.advise_marked,
     "answer": advice.answer,

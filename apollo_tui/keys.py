@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 from textual.binding import Binding
 
-Place = Literal["board", "session", "action", "review", "workspace", "compare", "export", "new", "panel"]
+Place = Literal["board", "session", "action", "review", "output", "workspace", "compare", "export", "new", "panel"]
 """Where a key is valid. ``panel`` is any small panel over a screen: help, labels, leaving, choices."""
 
 PLACES: Final[tuple[Place, ...]] = (
@@ -21,6 +21,7 @@ PLACES: Final[tuple[Place, ...]] = (
     "session",
     "action",
     "review",
+    "output",
     "workspace",
     "compare",
     "export",
@@ -33,17 +34,18 @@ LOOKS: Final[frozenset[Place]] = VIEWS | REVIEW
 """Where an action is looked at, and can be judged."""
 BOARD: Final[frozenset[Place]] = frozenset({"board"})
 SESSION: Final[frozenset[Place]] = frozenset({"session"})
+OUTPUT: Final[frozenset[Place]] = frozenset({"output"})
 COMPARE: Final[frozenset[Place]] = frozenset({"compare"})
 ACTION: Final[frozenset[Place]] = frozenset({"action"})
 EXPORT: Final[frozenset[Place]] = frozenset({"export"})
 NEW: Final[frozenset[Place]] = frozenset({"new"})
 WORKSPACE: Final[frozenset[Place]] = frozenset({"workspace"})
 EVERY: Final[frozenset[Place]] = frozenset(PLACES)
-BESIDE: Final[frozenset[Place]] = frozenset({"workspace", "compare", "export"})
+BESIDE: Final[frozenset[Place]] = frozenset({"output", "workspace", "compare", "export"})
 """Where something else than entries is looked at, in several panes."""
-FOUND_IN: Final[frozenset[Place]] = frozenset({"workspace", "compare"})
+FOUND_IN: Final[frozenset[Place]] = frozenset({"output", "workspace", "compare"})
 """Where one searches beside these."""
-PAGED: Final[frozenset[Place]] = LOOKS | {"workspace", "compare", "export", "panel"}
+PAGED: Final[frozenset[Place]] = LOOKS | {"output", "workspace", "compare", "export", "panel"}
 
 
 class KeyContext(msgspec.Struct, frozen=True):
@@ -68,6 +70,8 @@ class KeyContext(msgspec.Struct, frozen=True):
     """The session's agent is a harness, or was one."""
     relatives: bool = False
     """The session has sub-agents, or is one."""
+    job: bool = False
+    """A command of the session runs."""
     held: bool = False
     """A reply of the session is held until a person lets it go."""
     buffered: bool = True
@@ -122,15 +126,16 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("move.start", "g home", "top", "To the first row.", "move", PAGED, painter=True),
     Key("move.end", "G end", "bottom", "To the last row, and follow new ones.", "move", PAGED, painter=True),
     Key("move.open", "enter", "open", "Open what is selected: the session, then the action.", "move",
-        PAGED - {"action"}, 8, painter=True),
-    Key("next_pane", "tab", "next pane", "To the next pane.", "move", LOOKS | BESIDE),
+        PAGED - {"action", "output"}, 8, painter=True),
+    Key("next_pane", "tab", "next pane", "To the next pane; in an output, to that of the next job.", "move",
+        LOOKS | BESIDE),
     Key("previous_pane", "shift+tab", "previous pane", "To the pane before.", "move", LOOKS | BESIDE),
     Key("number", "1 2 3 4 5 6 7 8 9", "session", "To the session with this number.", "move", LOOKS),
     Key("goto", "apostrophe", "session …", "To any session: type its number, then enter.", "move", LOOKS),
     Key("back", "escape ctrl+g", "back", "One level back. Never leaves the app.", "move", EVERY, 6, typing=True),
     Key("jump_back", "ctrl+o", "jump back", "Back to where a jump came from.", "move", VIEWS - {"action"},
         needs=("came_from",)),
-    Key("follow", "t", "follow", "Follow the newest events, or stop following.", "move", VIEWS - {"action"}, 9,
+    Key("follow", "t", "follow", "Follow the newest events, or stop following.", "move", VIEWS - {"action"} | OUTPUT, 9,
         needs=("session",)),
     Key("previous_action", "left_square_bracket", "previous", "The action before this one.", "move", LOOKS, 10,
         needs=("session",)),
@@ -145,6 +150,8 @@ KEYS: Final[tuple[Key, ...]] = (
         needs=("session", "writable", "signal")),
     Key("false_alarm", "D", "false alarm", "There was nothing to see; it counts against the rule.", "look", LOOKS,
         needs=("session", "writable", "signal")),
+    Key("output", "J", "live output", "What a command prints, as it comes, below this view; again: on all the screen.",
+        "look", LOOKS | OUTPUT, needs=("session",)),
     Key("by_attention", "o", "order", "Order the list by who needs you; again: by number.", "look", BOARD),
     Key("outline", "O", "outline", "Only plans, jobs, evals, edits, summaries, advice, flags, questions; or all.",
         "look", SESSION, needs=("session",)),
@@ -175,8 +182,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "files", WORKSPACE, 5, needs=("session", "writable")),
     Key("read_again", "r", "read again", "Look again at what is there.", "files", WORKSPACE),
     # advice
-    Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS, 1,
-        needs=("session",)),
+    Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS | OUTPUT,
+        1, needs=("session",)),
     Key("mark_session", "asterisk", "mark", "Mark this session, to advise several at once.", "advise", BOARD,
         needs=("session",)),
     Key("advise_marked", "I", "advise marked", "Write the same advice to all marked sessions.", "advise", BOARD,
@@ -223,7 +230,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("redo", "U", "redo", "Do again what you undid last.", "judge", LOOKS, needs=("writable",)),
     Key("history", "H", "history", "Everything that you did on this log.", "judge", LOOKS),
     # control
-    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", LOOKS, 6,
+    Key("pause", "p", "pause", "Pause at the next boundary, or resume.", "control", LOOKS | OUTPUT, 6,
         needs=("session", "writable", "live")),
     Key("hold", "h", "hold", "Hold the next reply before anything of it happens; again: let it go.", "control", LOOKS,
         needs=("session", "buffered", "writable", "live")),
@@ -233,7 +240,7 @@ KEYS: Final[tuple[Key, ...]] = (
         needs=("session", "writable", "live")),
     Key("new", "c", "new session", "Create a session.", "control", BOARD, 12, needs=("writable",)),
     # finding and taking along
-    Key("search", "slash", "search", "Search in this session; in a workspace narrow the list, or search in the file.",
+    Key("search", "slash", "search", "Search here; in a workspace narrow the list, or search in the file.",
         "find", LOOKS | FOUND_IN, 13, needs=("session",)),
     Key("next_match", "n", "next match", "The next match; without a search, the next unread.", "find", LOOKS | FOUND_IN,
         needs=("session",)),
@@ -251,7 +258,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("find", "s", "find", "Search all sessions, newest first.", "find", VIEWS),
     Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
     # the app
-    Key("command", "colon ctrl+p", "command", "Every command by name.", "app", LOOKS | {"workspace", "export"}, 15),
+    Key("command", "colon ctrl+p", "command", "Every command by name.", "app",
+        LOOKS | {"output", "workspace", "export"}, 15),
     Key("help", "question_mark f1", "help", "The keys that work here and now.", "app", LOOKS | BESIDE, 99),
     Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app", PAGED),
     # the export menu and forms
@@ -278,6 +286,8 @@ COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
 AT_A_HELD_REPLY: Final[Mapping[str, int]] = {"hold": 1, "pause": 0}
 """Footer orders while a reply is held: what lets it go comes first, by its own name."""
 LET_GO: Final = "let it go"
+AT_A_JOB: Final[Mapping[str, int]] = {"output": 5}
+"""Where a command runs, or its output is shown."""
 
 HINTS: Final = 8
 """So many hints fit a footer; the last one is always the way to all the others."""
@@ -299,6 +309,7 @@ WHERE: Final[Mapping[Place, str]] = {
     "review": "in the review queue",
     "workspace": "in a workspace",
     "compare": "where two sessions are compared",
+    "output": "in a live output",
     "export": "in the export menu",
 }
 
@@ -420,6 +431,7 @@ def hints(here: KeyContext, keymap: Mapping[str, str] | None = None) -> list[tup
     """Footer hints (key, verb), most important first, only what works here and now."""
     # Nothing lies behind the board.
     places = {key.id: key.footer for key in keys_at(here.place)} | (dict(AT_A_HELD_REPLY) if here.held else {})
+    places |= AT_A_JOB if here.job or here.place == "output" else {}
     found = (key for key in keys_at(here.place) if places[key.id] and (key.id != "back" or here.place != "board"))
     wanted = sorted((key for key in found if is_valid(key, here)), key=lambda key: places[key.id])
     if len(wanted) > HINTS:

@@ -71,9 +71,14 @@ class Document(Painter, can_focus=True):
         self.set_lines([((row, role),) for row in clean(text).split("\n")])
 
     def set_lines(
-        self, lines: Iterable[Line], *, keep_place: bool = False, dress: Callable[[int], Line] | None = None
+        self,
+        lines: Iterable[Line],
+        *,
+        keep_place: bool = False,
+        cleaned: bool = False,
+        dress: Callable[[int], Line] | None = None,
     ) -> None:
-        """Show lines; spans that were not cleaned are cleaned here. ``keep_place`` is for more of the same text.
+        """Show lines; spans that were not ``cleaned`` are cleaned here. ``keep_place`` is for more of the same text.
 
         ``dress``: the line of this number (from 0) with other roles and the same text, asked when it comes into sight.
         """
@@ -81,7 +86,7 @@ class Document(Painter, can_focus=True):
         self._pieces, self._line_of, self._starts, self._raw = [], [], [], {}
         for number, line in enumerate(lines):
             self._starts.append(len(self._pieces))
-            for piece in _pieces(_with_clean_text(line)):
+            for piece in _pieces(line if cleaned else _with_clean_text(line)):
                 self._pieces.append(piece)
                 self._line_of.append(number)
         self._cache.clear()

@@ -14,7 +14,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.fold.corrections import CorrectionBook
-from widgets.entry_kinds import build, say_cost_of_side
+from widgets.entry_kinds import build, job_of, say_cost_of_side
 from widgets.models import CorrectionMark, Entry, FlagMark, Role
 from widgets.tool_call_text import NO_TOOLS
 
@@ -49,6 +49,7 @@ class EntryBook:
         self._by_key: dict[Key, set[int]] = {}
         self._related: dict[Key, dict[int, ev.Event]] = {}
         self._job_calls: dict[int, Key] = {}
+        self._printed: dict[int, str] = {}
         self._corrections = CorrectionBook()
         self._flags: dict[str, ev.Event] = {}
         self._unflagged: set[str] = set()
@@ -83,6 +84,15 @@ class EntryBook:
         wanted = sorted(self._anchors if seqs is None else seqs)
         return [found for seq in wanted if (found := self.entry(seq)) is not None]
 
+    def note_line(self, job: int, line: str) -> set[int]:
+        """What a job that runs prints now; returns the seqs of the entries that say so: its call, and a wait for it."""
+        self._printed[job] = line
+        calls = {self._job_calls.get(job), *(key for key, call in self._open_calls.items() if job_of(call.body) == job)}
+        seqs = {seq for key in calls if key is not None for seq in self._by_key.get(key, ())}
+        for seq in seqs:
+            self._built.pop(seq, None)
+        return seqs
+
     def forget(self, before: int) -> None:
         """Drop entries before ``before`` to bound memory; what refers to them is kept only if it is younger."""
         for seq in [seq for seq in self._anchors if seq < before]:
@@ -114,6 +124,8 @@ class EntryBook:
             return changed | self._seqs_covered(event.body.target)
         if isinstance(event.body, ev.JobStarted) and event.step and event.call:
             self._job_calls[event.body.job] = ("call", event.step, event.call)
+        if isinstance(event.body, ev.JobEnded):
+            self._printed.pop(event.body.job, None)
         for found in self._keys(event, key):
             self._related.setdefault(found, {})[event.seq] = event
             changed |= self._by_key.get(found, set())
@@ -172,6 +184,8 @@ class EntryBook:
         related = sorted(self._related.get(key, {}).values(), key=lambda e: e.seq) if key else []
         under_way = max(self._open_calls.values(), key=lambda e: e.seq, default=None)
         entry = build(anchor, related, self._full_text, under_way, self._tools, side=self._is_side(anchor))
+        if entry.outcome in ("running", "background") and (line := self._printed.get(entry.job or 0)):
+            entry = msgspec.structs.replace(entry, tail=line)
         flags = tuple(
             FlagMark(flag, event.body.verdict, self._label_name(event.body.label), event.actor, event.body.note)
             for flag, event in self._flags.items()

@@ -373,6 +373,7 @@ def _action(
         note=_job_note(ended, left_alone),
         polling=role == "wait",
         failure=failure_of(body, result, tools) if result is not None else "",
+        job=job or job_of(body),
     )
 
 
@@ -400,6 +401,12 @@ def _preview(
     plan = plan_lines(body.arguments)
     more: Line = ((f"… {len(plan) - PREVIEW_LINES:,} more", "dim"),)
     return (*plan[:PREVIEW_LINES], *([more] if len(plan) > PREVIEW_LINES else []))
+
+
+def job_of(body: ev.Body) -> int | None:
+    """The job that a call is about by its arguments: ``wait``, ``job_output``."""
+    found = body.arguments.get("job") if isinstance(body, ev.ActionStarted) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def changed_lines(diffs: Sequence[EditDiff]) -> Line:

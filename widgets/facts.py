@@ -9,7 +9,7 @@ from textual import events
 
 from sessions.fold.costs import say_cost
 from widgets import cells
-from widgets.glyphs import PLAN, clock, count, state_mark
+from widgets.glyphs import PLAN, clock, count, running_time, state_mark
 from widgets.models import FactsView, Line
 from widgets.paint import Painter, spread
 from widgets.plot import plot
@@ -178,8 +178,7 @@ def _plot(view: FactsView, width: int) -> list[Line]:
 def _jobs(view: FactsView) -> list[Line]:
     lines: list[Line] = []
     for job in view.jobs:
-        minutes = job.running_ms // 60_000
-        how = job.ended or (f"running {minutes} min" if minutes else "running")
+        how = job.ended or f"running {running_time(job.running_ms)}".rstrip()
         lines.append(((f"{job.job} ", "dim"), (f"{clean_line(how, 40)}  ", "text" if job.ended else "accent"),
                       (clean_line(job.command), "text")))  # fmt: skip
         if job.last_line:

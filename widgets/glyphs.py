@@ -138,6 +138,24 @@ def duration(ms: int | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+STEP_MS: Final = 10_000
+"""In its first minute, what runs says its time in steps of so long: a screen is not painted every second for it."""
+
+
+def running_time(ms: int) -> str:
+    """How long something has been under way, as it stands on a screen that nobody touches: ``20 s``, ``22 min``; "" for
+    the first seconds."""
+    ms = max(0, ms)
+    return duration(ms // STEP_MS * STEP_MS if ms < 60_000 else ms) if ms >= STEP_MS else ""
+
+
+def next_running_time(since: int, now: int) -> int:
+    """When (Unix ms) ``running_time`` of what began at ``since`` says something else."""
+    ran = max(0, now - since)
+    step = STEP_MS if ran < 60_000 else 60_000
+    return since + (ran // step + 1) * step
+
+
 def clock(ms: int) -> str:
     """An active time in little room: ``0h09``, ``2h12``, ``47h54``."""
     minutes = max(0, ms) // 60_000

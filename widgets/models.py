@@ -132,6 +132,8 @@ class Entry(msgspec.Struct, frozen=True):
     """US dollars that a side call cost, None: not known, or no side call."""
     failure: str = ""
     """What went wrong, and of which call: the same for the same failure again; "" where nothing did."""
+    job: int | None = None
+    """The job that it started, or is about."""
 
     @property
     def target(self) -> str:
@@ -248,6 +250,27 @@ class JobView(msgspec.Struct, frozen=True):
     last_line: str = ""
     running_ms: int = 0
     ended: str = ""
+
+
+class OutputLine(NamedTuple):
+    """A line of an output as it is shown, the byte that it begins at, and how many bytes it is."""
+
+    at: int
+    text: str
+    size: int
+    role: Role = "text"
+
+
+class OutputHead(msgspec.Struct, frozen=True):
+    """What stands over an output: whose it is, the command, and how that stands in words."""
+
+    name: str
+    command: str = ""
+    facts: tuple[str, ...] = ()
+    state: str = ""
+    role: Role = "accent"
+    place: str = ""
+    """Where the reader is: "" while the end is followed."""
 
 
 class PlanLine(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from sessions.events.session import NOT_CONTAINED
 from widgets import cells
 from widgets.entries import fold_runs, with_run
-from widgets.glyphs import clock, count, state_mark
+from widgets.glyphs import clock, count, next_running_time, running_time, state_mark
 from widgets.live import LIVE_SEQ, live_entries
 from widgets.models import Entry, Line, LiveReply, Role, SessionView
 from widgets.paint import spread
@@ -49,7 +49,7 @@ class Pane:
         self.streamed = False
         """The partial reply grew, and nothing else changed: this may wait a little where many panes stream."""
         self.tick_at: int | None = None
-        """When (ms) a running time on screen changes its minute; None if nothing shown is under way."""
+        """When (ms) a running time on screen says something else; None if nothing shown is under way."""
         self._entries: dict[int, Entry] = {}
         self._live: LiveReply | None = None
         self._replied = 0
@@ -60,7 +60,7 @@ class Pane:
         self._span: tuple[int, int] | None = None
         self._size = (0, 0)
         self._now = 0
-        self._rows: dict[int, tuple[Entry, int, bool, list[Line]]] = {}
+        self._rows: dict[int, tuple[Entry, str, bool, list[Line]]] = {}
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Take in new and changed entries. A reply that is now in the log ends the partial one."""
@@ -136,7 +136,7 @@ class Pane:
         items = self.items()
         places = self._place.places(height)
         self.tick_at = min(
-            (self._next_minute(items[place.item], now) for place in places if items[place.item].since is not None),
+            (next_running_time(since, now) for place in places if (since := items[place.item].since) is not None),
             default=None,
         )
         self.dirty = self.streamed = False
@@ -168,16 +168,16 @@ class Pane:
 
     def _rows_at(self, index: int) -> list[Line]:
         entry = self._items[index]
-        minutes = max(0, self._now - entry.since) // 60_000 if entry.since is not None else 0
+        running = running_time(self._now - entry.since) if entry.since is not None else ""
         selected = self._is_selected(entry)
         known = self._rows.get(entry.seq)
-        if known is not None and known[0] is entry and known[1:3] == (minutes, selected):
+        if known is not None and known[0] is entry and known[1:3] == (running, selected):
             return known[3]
         steps = self._items[-1].step or 0
         rows = rows_of(
-            entry, self._size[0], gutter=gutter_width(steps), compact=True, minutes=minutes, selected=selected
+            entry, self._size[0], gutter=gutter_width(steps), compact=True, running=running, selected=selected
         )
-        self._rows[entry.seq] = (entry, minutes, selected, rows)
+        self._rows[entry.seq] = (entry, running, selected, rows)
         return rows
 
     def _is_selected(self, entry: Entry) -> bool:
@@ -190,11 +190,6 @@ class Pane:
 
     def _is_in_span(self, entry: Entry) -> bool:
         return self._span is not None and self._span[0] <= (entry.step or 0) <= self._span[1]
-
-    @staticmethod
-    def _next_minute(entry: Entry, now: int) -> int:
-        since = entry.since or now
-        return since + ((now - since) // 60_000 + 1) * 60_000
 
     # --- moving -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Final
 from sessions.annotators import shown_name
 from widgets import cells
 from widgets.cells import restyle, slice_line, text_of
-from widgets.glyphs import KIND_GLYPHS, KIND_WORDS, UNKNOWN, duration, flag_line, outcome_mark
+from widgets.glyphs import KIND_GLYPHS, KIND_WORDS, UNKNOWN, duration, flag_line, outcome_mark, running_time
 from widgets.models import REASON_BAR, CorrectionMark, Entry, Line, Role, Span
 from widgets.paint import spread
 from widgets.sanitise import clean, clean_line
@@ -31,7 +31,6 @@ LEAST_PART: Final = 4
 """Cells below which a note, a mark or a flag says nothing."""
 LEAST_TAIL: Final = 12
 """Cells below which a result is not squeezed into its headline's row."""
-MINUTE_MS: Final = 60_000
 
 
 def gutter_width(top_step: int) -> int:
@@ -46,18 +45,18 @@ def rows_of(
     gutter: int,
     compact: bool = False,
     expanded: bool = False,
-    minutes: int = 0,
+    running: str = "",
     selected: bool = False,
 ) -> list[Line]:
     """The rows of ``entry`` in ``width`` cells.
 
-    ``compact`` is for live panes: a result shares the headline's row if there is room. ``minutes`` is how long what
-    has no end yet has been under way.
+    ``compact`` is for live panes: a result shares the headline's row if there is room; what a command prints while it
+    runs has its own. ``running`` says how long what has no end yet has been under way (``glyphs.running_time``).
     """
     lead: Line = (*_number(entry, gutter, selected), (KIND_GLYPHS[entry.kind] + " ", _glyph_role(entry)))
     indent: Span = (" " * (gutter + 2), "text")
     room = max(8, width - gutter - 2)
-    right = outcome_line(entry, minutes, _room_beside_name(entry, room) if entry.head else room)
+    right = outcome_line(entry, running, _room_beside_name(entry, room) if entry.head else room)
     rows: list[Line] = []
     if entry.head or not entry.body:
         rows.append((*lead, *spread(_head(entry, room, right, compact), right, room)))
@@ -67,7 +66,7 @@ def rows_of(
         rows.append((indent, *right))
     if not compact and not expanded:
         rows.extend((indent, *cells.crop_line(line, room)) for line in entry.preview)
-    if entry.tail and not compact and not expanded:
+    if entry.tail and not expanded and (not compact or entry.outcome == "running"):
         rows.append((indent, ("└ ", "dim"), *cells.crop_line(((entry.tail, _tail_role(entry)),), room - 2)))
     if expanded:
         for line in entry.detail:
@@ -105,7 +104,7 @@ def _body(entry: Entry, room: int, short: bool) -> Iterator[Line]:
                 yield part
 
 
-def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Line:
+def outcome_line(entry: Entry, running: str = "", room: int | None = None) -> Line:
     """How it ended, how long it took, what stands about it, its flags: ``✓ 12 s``, ``⚑ impatience``.
 
     In ``room`` cells marks give way first, then the note, then flags; the outcome stays.
@@ -114,7 +113,7 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
     marks: Line = ()
     outcome: Line = ()
     if entry.note:
-        since = f", running {minutes} min" if entry.since is not None and minutes else ""
+        since = f", running {running}" if entry.since is not None and running else ""
         role: Role = "error" if entry.note.startswith("✗") else "accent" if entry.kind == "advice" else "dim"
         note = ((entry.note + since, role),)
     if entry.marks:
@@ -125,8 +124,8 @@ def outcome_line(entry: Entry, minutes: int = 0, room: int | None = None) -> Lin
     if entry.outcome:
         mark = outcome_mark(entry.outcome)
         took = duration(entry.duration_ms) if entry.duration_ms != 0 else UNKNOWN
-        if entry.outcome == "running" and minutes:
-            took = f"{minutes} min"
+        if entry.outcome == "running" and running:
+            took = running
         words = " ".join(word for word in (entry.outcome_word or mark.word, took) if word)
         outcome = ((f"{mark.glyph} {words}".rstrip(), mark.role),)
     flags = flag_line(entry.flags)
@@ -175,11 +174,12 @@ def _head(entry: Entry, room: int, right: Line, compact: bool) -> Line:
     word = KIND_WORDS[entry.kind] if entry.kind in ("advice", "eval", "question") else ""
     head: Line = ((f"{word} ", "strong"), *entry.head) if word else entry.head
     taken = cells.line_width(right) + (2 if right else 0)
-    wanted = LEAST_TAIL + 2 if compact and entry.tail else 0
+    beside = compact and bool(entry.tail) and entry.outcome != "running"
+    wanted = LEAST_TAIL + 2 if beside else 0
     if cells.line_width(head) + taken + wanted > room:
         # What comes last and dim says least.
         head = tuple(span for span in head if span[1] != "dim") or head
-    if not (compact and entry.tail):
+    if not beside:
         return head
     free = room - cells.line_width(head) - taken - 2
     tail: Line = ((entry.tail, _tail_role(entry)),)
@@ -202,13 +202,13 @@ class RowCache:
 
     def rows(self, seq: int, entry: Entry, width: int, *, gutter: int, now: int, selected: bool) -> list[Line]:
         """The rows of ``entry`` in ``width`` cells; ``now`` in Unix ms, for what is still running."""
-        minutes = max(0, now - entry.since) // MINUTE_MS if entry.since is not None else 0
+        running = running_time(now - entry.since) if entry.since is not None else ""
         unfolded, marked = seq in self.expanded, seq in self.marks
-        key = (entry, selected, unfolded, minutes, self.pattern, marked)
+        key = (entry, selected, unfolded, running, self.pattern, marked)
         known = self._kept.get(seq)
         if known is not None and known[0] == key:
             return known[1]
-        rows = rows_of(entry, width, gutter=gutter, expanded=unfolded, minutes=minutes, selected=selected)
+        rows = rows_of(entry, width, gutter=gutter, expanded=unfolded, running=running, selected=selected)
         if self.pattern:
             rows = [restyle(row, matches(text_of(row), self.pattern), "match") for row in rows]
         if marked and rows and not selected:

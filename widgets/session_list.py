@@ -38,6 +38,7 @@ LEAST_LINE: Final = 12
 """Cells below which what a session does last says nothing beside its sub-agents."""
 BELOW: Final = 2
 """Cells that a sub-agent stands further right than the session that started it."""
+MINUTE_MS: Final = 60_000
 
 
 class SessionList(Painter, can_focus=True):
@@ -411,9 +412,16 @@ def _words(summary: Summary, now: int) -> str:
     if summary.state == "on_job" and summary.on_job is not None:
         return f"on job {summary.on_job}"
     if summary.state == "sleeping" and summary.until is not None:
-        return f"sleeping {duration(max(60_000, summary.until - now))}"
+        return f"sleeping {_sleep(summary.until - summary.state_at, summary.until - now)}"
     if summary.is_child and summary.answered and summary.state == "running":
         return "answered"
     if summary.pending and summary.state not in ENDED:
         return f"{STATES[summary.state].word}, {'pausing' if summary.pending == 'pause' else 'stopping'}"
     return ""
+
+
+def _sleep(whole: int, left: int) -> str:
+    """How long a session sleeps yet, in minutes; one that sleeps for less than one says for how long (ms)."""
+    if whole < MINUTE_MS:
+        return duration(whole)
+    return duration(left) if left >= MINUTE_MS else "under 1 min"

@@ -26,7 +26,9 @@ from widgets.models import EarlierText
 
 
 def session_name(state: BoardState, session: str) -> str:
-    """``1 tune-lr``: for receipts."""
+    """``1 tune-lr``: for receipts; the end of its id for one that the log does not have."""
+    if session not in state.sessions:
+        return f"session {session[-8:]}"
     summary = state.sessions[session].summary
     return f"{summary.address} {summary.title}"
 

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from apollo_tui import keys
 from apollo_tui.acts.flags import Subject
+from apollo_tui.backend.job_lines import JobKey
 from apollo_tui.context import Apollo, AppContext
 from apollo_tui.state.board import Change
 from widgets.chrome import HintBar, Level, ReceiptLine, TitleBar
@@ -126,6 +127,7 @@ class ApolloScreen(Screen[None]):
             harness=now is not None and bool(now.summary.harness),
             signal=now is not None and state.attention.current(now.summary, self.context.clock()) is not None,
             relatives=bool(self.session) and state.families.has_relatives(self.session or ""),
+            job=now is not None and bool(now.summary.open_jobs),
             held=now is not None and now.summary.holds_reply,
             buffered=now is None or not now.summary.passes_replies,
         )
@@ -141,6 +143,10 @@ class ApolloScreen(Screen[None]):
     def in_sight(self) -> dict[str, int]:
         """The sessions on screen, and the last visible event (seq) of each."""
         return {}
+
+    def jobs_in_sight(self) -> list[JobKey]:
+        """The jobs whose last lines are shown here."""
+        return self.context.state.open_jobs(self.session) if self.session in self.context.state.sessions else []
 
     def take_change(self, change: Change) -> None:
         """The state changed. Take it in; painting waits for the tick."""

@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from apollo_tui import keys
+from apollo_tui.backend.job_lines import JobKey
 from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board_tickers import Tickers, explain_no_action
@@ -78,6 +79,12 @@ class BoardScreen(ApolloScreen):
     def in_sight(self) -> dict[str, int]:
         """What stands in the panes."""
         return {session: self.wall.last_visible(session) for session in self.wall.session_ids}
+
+    def jobs_in_sight(self) -> list[JobKey]:
+        """Those of the sessions that have a pane."""
+        state = self.context.state
+        shown = () if self.apollo.line_speed.slow else self.wall.session_ids
+        return [job for session in shown if session in state.sessions for job in state.open_jobs(session)]
 
     def shows(self, session: str) -> bool:
         """Whether the session has a pane on screen."""

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from apollo_tui.screens.base import ApolloScreen
     from widgets.document import Document
 
+NOTHING_ASKED: Final = "search first: /"
+
+
+def ask_pattern(screen: ApolloScreen, search: Callable[[str], None]) -> None:
+    """Ask what to search for; "" ends a search. What was searched for last, on any screen, is offered first."""
+    from apollo_tui.screens.panels.prompt import LinePrompt
+
+    searches = screen.context.searches
+
+    def take(text: str | None) -> None:
+        if text is None:
+            return
+        if text:
+            searches.append(text)
+        search(text)
+
+    screen.ask(LinePrompt("/", "text", searches[-1] if searches else ""), take)
+
 
 class DocumentSearch:
-    """The search of one screen in one document. What was searched for last, on any screen, is offered first."""
+    """The search of one screen in one document, all of which is there."""
 
     def __init__(self, screen: ApolloScreen, document: Document) -> None:
         self._screen = screen
@@ -19,20 +38,14 @@ class DocumentSearch:
 
     def ask(self) -> None:
         """Ask for a text, and go to the first line that holds it."""
-        from apollo_tui.screens.panels.prompt import LinePrompt
+        ask_pattern(self._screen, self._search)
 
-        def take(text: str | None) -> None:
-            if text is None:
-                return
-            self._pattern = text
-            found = self._document.search(text)
-            if text:
-                searches.append(text)
-                said = f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here"
-                self._screen.say(said)
-
-        searches = self._screen.context.searches
-        self._screen.ask(LinePrompt("/", "text", searches[-1] if searches else ""), take)
+    def _search(self, text: str) -> None:
+        self._pattern = text
+        found = self._document.search(text)
+        if text:
+            said = f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here"
+            self._screen.say(said)
 
     def search_again(self) -> None:
         """Another text is shown: what was searched for is looked for there."""
@@ -42,4 +55,4 @@ class DocumentSearch:
     def step(self, by: int) -> None:
         """To the next line with a match, or the one before."""
         if self._document.next_match(by) is None:
-            self._screen.say(f"{self._pattern}: not found here" if self._pattern else "search first: /")
+            self._screen.say(f"{self._pattern}: not found here" if self._pattern else NOTHING_ASKED)

@@ -28,6 +28,7 @@ from sessions import events as ev
 from widgets.composer import Composer
 from widgets.entries import EntryBook
 from widgets.facts import FactsPanel
+from widgets.glyphs import next_running_time
 from widgets.models import Anchor, Entry
 from widgets.transcript import Transcript
 
@@ -64,6 +65,7 @@ class SessionScreen(ApolloScreen):
         self._sparse: list[ev.Event] = []
         self._files: dict[str, tuple[int, int]] = {}
         self._job_lines: dict[int, str] = {}
+        self._facts_due = 0
         self._came_from = list(to.came_from)
 
     def compose_body(self) -> Iterable[Widget]:
@@ -142,7 +144,10 @@ class SessionScreen(ApolloScreen):
 
     def _new_book(self) -> EntryBook:
         state = self.context.state.sessions.get(self._session)
-        return EntryBook(label_name=self.context.labels.name, tools=state.summary.tools if state else {})
+        book = EntryBook(label_name=self.context.labels.name, tools=state.summary.tools if state else {})
+        for job, line in self.context.job_lines.of(self._session).items():
+            book.note_line(job, line)
+        return book
 
     def on_transcript_entries_needed(self, message: Transcript.EntriesNeeded) -> None:
         """Read what has come into sight."""
@@ -165,6 +170,7 @@ class SessionScreen(ApolloScreen):
         """New entries join the end; changed ones are replaced where they are loaded."""
         super().take_change(change)
         self.training.take(change)
+        self._note_lines(change)
         state = self.context.state.sessions.get(self._session)
         if state is None or self._session not in change.sessions:
             return
@@ -193,7 +199,7 @@ class SessionScreen(ApolloScreen):
         self.transcript.supply(self.training.dress(self._book.entries()))
 
     def _look_at_jobs(self) -> None:
-        """What the jobs that run were last seen to print."""
+        """What the log has of what the jobs that run print: their output may not be on this machine."""
         open_jobs = [job.job for job in self.context.state.sessions[self._session].summary.open_jobs]
         if open_jobs:
             self.run_worker(self._read_jobs(open_jobs), group="jobs", exclusive=True)
@@ -201,6 +207,13 @@ class SessionScreen(ApolloScreen):
     async def _read_jobs(self, jobs: list[int]) -> None:
         self._job_lines = await self.context.feed.work(partial(job_lines, session=self._session, jobs=jobs))
         self._stale = True
+
+    def _note_lines(self, change: Change) -> None:
+        """What the jobs of this session print now."""
+        lines = {job: line for (session, job), line in change.lines.items() if session == self._session}
+        touched = {seq for job, line in lines.items() for seq in self._book.note_line(job, line)}
+        if touched:
+            self.transcript.supply(self.training.dress(self._book.entries(touched)))
 
     async def _catch_up(self) -> None:
         """After a time below another screen: read what came meanwhile."""
@@ -234,15 +247,18 @@ class SessionScreen(ApolloScreen):
                 self._files,
                 now,
                 remarks=state.sessions[self._session].remarks,
-                jobs=self._job_lines,
+                jobs=self._job_lines | self.context.job_lines.of(self._session),
                 ended=[event.body for event in self._sparse if isinstance(event.body, ev.JobEnded)],
                 below=state.below(self._session),
                 children=[state.view(child, now) for child in state.families.children(self._session)],
             )
             panel.update(msgspec.structs.replace(facts, training=self.training.facts))
+            jobs = summary.open_jobs
+            self._facts_due = min((next_running_time(job.since, now) for job in jobs), default=0)
 
     def tick(self, now: int) -> None:
         """Paint what is new, and note what was read."""
+        self._stale = self._stale or 0 < self._facts_due <= now
         super().tick(now)
         self._mark_span()
         self.transcript.flush(now)

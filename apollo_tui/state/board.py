@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -99,6 +99,8 @@ class Change(msgspec.Struct):
     events: list[ev.Event] = msgspec.field(default_factory=list)
     entries: dict[str, set[int]] = msgspec.field(default_factory=dict)
     new: list[str] = msgspec.field(default_factory=list)
+    lines: Mapping[tuple[str, int], str] = msgspec.field(default_factory=dict)
+    """What jobs (session and number) print now."""
 
 
 class BoardState:
@@ -199,6 +201,19 @@ class BoardState:
             else:
                 self._early.setdefault(event.session, []).append(event)
         return change
+
+    def note_lines(self, lines: Mapping[tuple[str, int], str]) -> Change:
+        """What jobs print now."""
+        change = Change(lines=lines)
+        for (session, job), line in lines.items():
+            if (now := self.sessions.get(session)) is not None and (seqs := now.book.note_line(job, line)):
+                change.entries.setdefault(session, set()).update(seqs)
+        return change
+
+    def open_jobs(self, session: str) -> list[tuple[str, int]]:
+        """The jobs of our own agent that run in a session; a harness's one job is the harness."""
+        summary = self.sessions[session].summary
+        return [] if summary.harness else [(session, job.job) for job in summary.open_jobs]
 
     def _take_in(self, now: SessionState, event: ev.Event) -> None:
         if event.kind in COUNTED:

@@ -19,6 +19,7 @@ from sessions.errors import ApolloError
 ROWS: Final[dict[str, str]] = {
     "cpu": "stream:cpu",
     "keys": "stream:keys",
+    "output": "job_output:keys",
     "bytes": "stream:bytes_to_terminal",
     "start": "start:first_paint",
     "open": "long_log:opening",

@@ -160,6 +160,19 @@ class RingReader:
                 return Piece(data, start, end, self.head + done, start - since)
         return Piece(b"", since, since, total)
 
+    def read_before(self, end: int, limit: int) -> Piece:
+        """At most ``limit`` bytes that end at offset ``end``, in one run; where those are gone, the newest before them,
+        which end earlier.
+        """
+        end = min(end, self.total())
+        if end > self.head:
+            piece = self.read(max(self.head, end - limit), min(limit, end - self.head))
+            if piece.start < end:
+                kept = piece.data[: end - piece.start]
+                return Piece(kept, piece.start, piece.start + len(kept), piece.total)
+        end = min(end, self.head)
+        return self.read(max(0, end - limit), min(limit, end))
+
     def tail(self, limit: int) -> Piece:
         """The newest bytes, at most ``limit``."""
         return self.read(max(0, self.total() - limit), limit)

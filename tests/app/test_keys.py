@@ -16,6 +16,7 @@ from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.new_session import NewSessionScreen
+from apollo_tui.screens.output import OutputScreen
 from apollo_tui.screens.review import ReviewScreen
 from apollo_tui.screens.session import SessionScreen
 from widgets.composer_area import ComposerArea
@@ -26,6 +27,7 @@ SCREENS = {
     "session": SessionScreen,
     "action": ActionScreen,
     "review": ReviewScreen,
+    "output": OutputScreen,
     "export": ExportScreen,
     "new": NewSessionScreen,
 }

@@ -39,6 +39,26 @@ def test_every_byte_read_stands_at_its_offset_and_what_is_gone_is_counted(
     assert whole.endswith(read[-32:])
 
 
+@given(chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=12), end=st.integers(0, 300))
+def test_what_lies_before_an_offset_is_read_from_the_ring_then_from_the_beginning(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], end: int
+) -> None:
+    folder = tmp_path_factory.mktemp("before")
+    writer = RingWriter(folder, head=16, ring=32)
+    for chunk in chunks:
+        writer.write(chunk)
+    whole = b"".join(chunks)
+    reader = RingReader(folder, 16, 32)
+    at = min(end, len(whole))
+    while at > 0:
+        piece = reader.read_before(at, 7)
+        assert piece.data == whole[piece.start : piece.end]
+        assert 0 < len(piece.data) <= 7
+        # Nothing is left out but what the ring has written over.
+        assert piece.end == at or piece.end == 16 < at <= max(16, len(whole) - 32)
+        at = piece.start
+
+
 def test_the_middle_of_too_much_output_is_dropped_and_space_stays_bounded(tmp_path: Path) -> None:
     writer = RingWriter(tmp_path, head=100, ring=50)
     for number in range(1000):

@@ -7,6 +7,7 @@ from sessions.events.messages import TextPart
 from widgets import cells
 from widgets.cells import text_of
 from widgets.entries import EntryBook, entry_of, fold_runs
+from widgets.glyphs import next_running_time, running_time
 from widgets.models import Entry, FlagMark
 from widgets.rows import rows_of
 from widgets.sanitise import is_clean
@@ -38,7 +39,7 @@ def test_an_action_without_a_result_says_since_when_it_runs() -> None:
     entry = entry_of(started)
     assert entry.outcome == "running"
     assert entry.since == started.at
-    assert text_of(rows_of(entry, 60, gutter=5, minutes=22)[0]).endswith("… running 22 min")
+    assert text_of(rows_of(entry, 60, gutter=5, running=running_time(22 * 60_000))[0]).endswith("… running 22 min")
 
 
 def test_a_run_that_was_left_to_itself_is_in_the_background_and_says_how_it_ended() -> None:
@@ -393,3 +394,33 @@ def test_the_same_failure_over_and_over_is_one_row_that_a_flag_on_all_of_it_leav
     book.add([told.add(ev.FlagSet(flag="b", target=ev.Target(30, "call", 1)), actor="human:anna")])
     parts = [entry.to_step for entry in fold_runs(book.entries()) if not entry.quiet and entry.kind == "fold"]
     assert parts == [29, 60], "what is flagged on its own stands on its own"
+
+
+def test_what_runs_says_seconds_in_its_first_minute_and_the_screen_is_painted_when_it_says_something_else() -> None:
+    said = [running_time(seconds * 1000) for seconds in (4, 10, 19, 59, 60, 119, 1320)]
+    assert said == ["", "10 s", "10 s", "50 s", "1 min", "1 min", "22 min"]
+    began, now, changes = 5_000, 5_000, []
+    for _ in range(8):
+        now = next_running_time(began, now)
+        changes.append((now - began) // 1000)
+    assert changes == [10, 20, 30, 40, 50, 60, 120, 180]
+
+
+def test_what_a_job_prints_stands_below_its_call_and_below_a_wait_for_it_until_it_ends() -> None:
+    told = Told()
+    run = told.add(ev.ActionStarted(call_id="c", name="run", arguments={"command": "make"}), 1, 1)
+    told.add(ev.JobStarted(job=3, command="make", pid=1, start_time="0", boot_id="b", folder="f"), 1, 1)
+    wait = told.add(ev.ActionStarted(call_id="d", name="wait", arguments={"job": 3}), 2, 1)
+    book = EntryBook()
+    book.add(told.events)
+    assert book.note_line(3, "cc main.c") == {run.seq, wait.seq}
+    for seq in (run.seq, wait.seq):
+        entry = book.entry(seq)
+        assert entry is not None
+        assert (entry.job, entry.tail) == (3, "cc main.c")
+        assert [text_of(row).strip() for row in rows_of(entry, 60, gutter=5, compact=True)][1] == "└ cc main.c"
+    ended = told.add(ev.JobEnded(job=3, exit_code=2, last_line="no rule"))
+    assert book.add([ended]) == {run.seq}
+    entry = book.entry(run.seq)
+    assert entry is not None
+    assert entry.tail == "no rule"

@@ -281,3 +281,11 @@ def test_what_an_import_said_stands_under_the_name_of_its_file_said_once() -> No
     view = FactsView(session=session, recording=("1 image could not be kept", "no times"), recording_file="old.jsonl")
     said = [text_of(line) for line in facts_lines(view, 60)]
     assert said[-3:] == ["recording old.jsonl", "1 image could not be kept", "no times"]
+
+
+def test_a_sleep_of_seconds_says_its_seconds_and_a_long_one_the_minutes_that_are_left() -> None:
+    now = 1_800_000_000_000
+    for whole, left, said in ((4_000, 3_000, "4.0 s"), (600_000, 300_000, "5 min"), (600_000, 9_000, "under 1 min")):
+        state_at = now + left - whole
+        asleep = Summary("s", 1, "t", "m", state="sleeping", state_at=state_at, until=now + left, created_at=state_at)
+        assert session_view(asleep, now).state_words == f"sleeping {said}"

@@ -214,7 +214,7 @@ async def test_at_the_oldest_kept_entry_more_is_asked_for() -> None:
         assert app.told == [("history", 11)]
 
 
-async def test_running_times_change_once_a_minute_and_only_there() -> None:
+async def test_running_times_change_every_ten_seconds_then_once_a_minute_and_only_there() -> None:
     app = WallApp(2)
     async with app.run_test(size=(120, 24)) as pilot:
         await pilot.pause()
@@ -226,8 +226,9 @@ async def test_running_times_change_once_a_minute_and_only_there() -> None:
         book.add([started])
         wall.put("s1", book.entries())
         wall.flush(started.at)
-        assert sum(wall.flush(started.at + second * 1000) for second in range(59)) == 0
+        assert sum(wall.flush(started.at + second * 1000) for second in range(60)) == 5
         assert wall.flush(started.at + 60_000) == 1
+        assert sum(wall.flush(started.at + second * 1000) for second in range(61, 120)) == 0
         await pilot.pause()
         assert "running 1 min" in "\n".join(app.text())
 

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from apollo_tui.context import ToNewSession, View
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from apollo_tui.context import AppContext, ToNewSession, View
 
 
-def pause(view: View) -> None:
+class OfSession(Protocol):
+    """A screen that is about a session."""
+
+    @property
+    def session(self) -> str | None:
+        """Which one."""
+        ...
+
+    @property
+    def context(self) -> AppContext:
+        """What it works with."""
+        ...
+
+    def act(self, work: Coroutine[Any, Any, str], *, opens: bool = False) -> None:
+        """Do something that needs the host; its receipt is shown."""
+        ...
+
+
+def pause(screen: OfSession) -> None:
     """Pause at the boundary, or go on."""
-    if view.session:
-        view.act(_pause(view, view.session))
+    if screen.session:
+        screen.act(_pause(screen.context, screen.session))
 
 
-async def _pause(view: View, session: str) -> str:
-    control = view.context.control
+async def _pause(context: AppContext, session: str) -> str:
+    control = context.control
     return await control.control(session, control.pause_verb(session))
 
 

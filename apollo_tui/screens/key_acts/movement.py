@@ -19,11 +19,15 @@ class Panes(Protocol):
 
 
 class Entries(Protocol):
-    """A view in which one goes from action to action, and searches."""
+    """A view in which one goes from action to action."""
 
     def step_action(self, by: int) -> None:
         """To the next action (1), or the one before (-1)."""
         ...
+
+
+class Text(Protocol):
+    """A screen in which one searches."""
 
     def step_match(self, by: int) -> None:
         """To the next match (1), or the one before (-1); without a search, to what is unread."""
@@ -35,11 +39,15 @@ class Entries(Protocol):
 
 
 class Stream(Protocol):
-    """A view that follows a session, and in which jumps lead back."""
+    """A screen that follows what comes."""
 
     def toggle_follow(self) -> None:
         """Follow the newest events, or stay."""
         ...
+
+
+class Jumps(Protocol):
+    """A view in which jumps lead back."""
 
     def jump_back(self) -> None:
         """To where the last jump came from."""
@@ -83,17 +91,17 @@ def previous_action(view: Entries) -> None:
     view.step_action(-1)
 
 
-def next_match(view: Entries) -> None:
+def next_match(view: Text) -> None:
     """The next match, or the next unread entry."""
     view.step_match(1)
 
 
-def previous_match(view: Entries) -> None:
+def previous_match(view: Text) -> None:
     """The match before, or the unread entry before."""
     view.step_match(-1)
 
 
-def search(view: Entries) -> None:
+def search(view: Text) -> None:
     """Search in this session."""
     view.search()
 
@@ -103,7 +111,7 @@ def toggle_follow(view: Stream) -> None:
     view.toggle_follow()
 
 
-def jump_back(view: Stream) -> None:
+def jump_back(view: Jumps) -> None:
     """To where the last jump came from."""
     view.jump_back()
 

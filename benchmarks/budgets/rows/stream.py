@@ -52,7 +52,7 @@ def keys(folder: Path, quick: bool) -> Iterator[Figure]:
             for found, unpainted in ((control, True), (painted, False)):
                 with app(load, 16, unpainted=unpainted) as program:
                     busy = Contention([program.pid, *load.pids])
-                    found.append(_latencies(program, count))
+                    found.append(latencies(program, count))
                     others.append(busy.percent())
     tops = [[percentile(run, 0.99) for run in side] for side in (painted, control)]
     middles = [median(percentile(run, 0.5) for run in side) for side in (painted, control)]
@@ -118,10 +118,11 @@ def _watch(program: Program, load: Load, seconds: float) -> tuple[float, float, 
     return 100 * (program.cpu() - before) / passed, (program.bytes - written) / 1000 / passed, busy.percent()
 
 
-def _latencies(program: Program, count: int) -> list[float]:
-    """Milliseconds from a typed letter to its bytes at the terminal; letters come at uneven times."""
+def latencies(program: Program, count: int, field: str = "i") -> list[float]:
+    """Milliseconds from a letter, typed into the field that the key ``field`` opens, to its bytes at the terminal;
+    letters come at uneven times."""
     chance = random.Random(count)
-    program.type("i", pause=1.0)
+    program.type(field, pause=1.0)
     found: list[float] = []
     for at in range(count):
         if at % LINE == 0 and at:
