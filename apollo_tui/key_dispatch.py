@@ -151,6 +151,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "signal_done": attention.signal_done,
     "false_alarm": attention.false_alarm,
     "output": follow_output,
+    "copy_line": output.copy_line,
     "by_attention": BoardScreen.order_by_attention,
     "sub_agents": movement.show_relatives,
     "outline": toggle_outline,

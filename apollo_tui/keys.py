@@ -247,6 +247,7 @@ KEYS: Final[tuple[Key, ...]] = (
         LOOKS | FOUND_IN, needs=("session",)),
     Key("copy", "y", "copy", "Copy the selected action; says where the copy went.", "find", LOOKS, 8,
         needs=("session", "action")),
+    Key("copy_line", "y", "copy line", "Copy the line under the cursor; says where the copy went.", "find", OUTPUT),
     Key("pager", "v", "pager", "Open the selected action in $PAGER.", "find", LOOKS, needs=("session", "action")),
     Key("written", "E", "as written", "Show the text as it was written, with all arguments; again: rendered.", "find",
         ACTION | REVIEW, needs=("session", "action")),
@@ -286,7 +287,7 @@ AT_A_HELD_REPLY: Final[Mapping[str, int]] = {"hold": 1, "pause": 0}
 """Footer orders while a reply is held: what lets it go comes first, by its own name."""
 LET_GO: Final = "let it go"
 AT_A_JOB: Final[Mapping[str, int]] = {"output": 5}
-"""Where a command runs, or its output is shown."""
+"""Where a command runs."""
 
 HINTS: Final = 8
 """So many hints fit a footer; the last one is always the way to all the others."""
@@ -430,7 +431,7 @@ def hints(here: KeyContext, keymap: Mapping[str, str] | None = None) -> list[tup
     """Footer hints (key, verb), most important first, only what works here and now."""
     # Nothing lies behind the board.
     places = {key.id: key.footer for key in keys_at(here.place)} | (dict(AT_A_HELD_REPLY) if here.held else {})
-    places |= AT_A_JOB if here.job or here.place == "output" else {}
+    places |= AT_A_JOB if here.job else {}
     found = (key for key in keys_at(here.place) if places[key.id] and (key.id != "back" or here.place != "board"))
     wanted = sorted((key for key in found if is_valid(key, here)), key=lambda key: places[key.id])
     if len(wanted) > HINTS:

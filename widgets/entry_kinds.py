@@ -369,7 +369,7 @@ def _action(
         outcome=outcome,
         outcome_word=mark.word if mark is not None and mark.word.startswith("exit ") else "",
         duration_ms=took,
-        since=anchor.at if result is None else None,
+        since=anchor.at if result is None and ended is None else None,
         note=_job_note(ended, left_alone),
         polling=role == "wait",
         failure=failure_of(body, result, tools) if result is not None else "",

@@ -28,7 +28,7 @@ EVALUATE: Final = "evaluate"
 class OutputStatus:
     """How a command stands. ``ended`` says how it ended, "" while it runs; times in Unix ms and ms, 0: not known.
 
-    ``note``: what is wrong with its output, in one line.
+    ``written_at``: when it last wrote, while it runs. ``note``: what is wrong with its output, in one line.
     """
 
     pid: int = 0
@@ -37,6 +37,7 @@ class OutputStatus:
     ended: str = ""
     failed: bool = False
     note: str = ""
+    written_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class JobOutput:
         pid = job.child.pid if job.child is not None else job.holder.pid
         end = job.end()
         if end is None:
-            return OutputStatus(pid, job.started_at)
+            return OutputStatus(pid, job.started_at, written_at=job.reader.written_at())
         return OutputStatus(pid, job.started_at, end.duration_ms, _words(end.how, end.exit_code), end.exit_code != 0)
 
 

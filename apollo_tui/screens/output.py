@@ -5,6 +5,7 @@ The view above goes on: it is told what is new and painted, as if it were alone.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable
 from functools import partial
 from typing import ClassVar, Final
@@ -24,15 +25,19 @@ from apollo_tui.context import AppContext, ToOutput
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.document_search import NOTHING_ASKED, ask_pattern
 from apollo_tui.state.board import Change
-from widgets.glyphs import duration
+from apollo_tui.terminal.clipboard import copy_text
+from widgets.glyphs import duration, running_time
 from widgets.models import OutputHead, OutputLine, Role
 from widgets.output import OutputTitle, OutputView
 
+HINTED: Final = ("output", "back", "follow", "search", "next_match", "next_pane", "copy_line", "help")
 LEAST_ROWS: Final = 18
 """Rows of a screen from which on the view above keeps its half."""
 SECOND_MS: Final = 1_000
 SLOW_MS: Final = 10_000
 """How often a running time is said anew, over a slow line."""
+QUIET_MS: Final = 10_000
+"""Who has printed nothing for so long is said to be quiet."""
 KEYS_MS: Final = 200
 LONGEST_MS: Final = 1_000
 """An output that is followed gives way to keys that come so close together, for so long."""
@@ -62,6 +67,8 @@ class OutputScreen(ApolloScreen):
         self._pattern = ""
         self._said_at = 0
         self._note = ""
+        self._jobs: list[int] = []
+        """Those of the session, by number."""
         self._follower = self._new_follower()
 
     def _new_follower(self) -> OutputFollower:
@@ -107,6 +114,19 @@ class OutputScreen(ApolloScreen):
         """The title, where it has the whole screen."""
         return f"{self.context.name(self._to.session)}  {self._to.output.name}"
 
+    def extra_hints(self) -> list[tuple[str, str]]:
+        """What the keys would do now; the way to the next match once something is searched for."""
+        keymap = self.context.config.keys
+        says = {
+            "output": "below the view" if self.whole else "whole screen",
+            "follow": "stay here" if self.output.following else "follow",
+            "next_pane": "next job",
+        }
+        left_out = {"copy_line" if self._pattern else "next_match"}
+        left_out |= {"next_pane"} if len(self._jobs) < 2 else set()
+        left_out |= {"output"} if self.app.size.height < LEAST_ROWS else set()
+        return [(keys.key_name(id, keymap), says.get(id, keys.BY_ID[id].label)) for id in HINTED if id not in left_out]
+
     def jobs_in_sight(self) -> list[JobKey]:
         """Those of the view above."""
         above = self.above
@@ -121,6 +141,7 @@ class OutputScreen(ApolloScreen):
         """Begin to follow."""
         self.set_focus(self.output)
         self._begin()
+        self.run_worker(self._read_jobs(), group="jobs")
         self._fit()
 
     def _begin(self) -> None:
@@ -135,7 +156,11 @@ class OutputScreen(ApolloScreen):
 
     def toggle_whole(self) -> None:
         """The whole screen, or the lower half below the view."""
+        if self.app.size.height < LEAST_ROWS:
+            self.say(f"it has the whole screen: both need {LEAST_ROWS} rows")
+            return
         self._whole = not self._whole
+        self.renew_hints()
         self._fit()
         if (above := self.above) is not None:
             above.on_screen_resume()  # it was told nothing meanwhile
@@ -197,6 +222,8 @@ class OutputScreen(ApolloScreen):
             self._show_due()
         if message.went_to is not None:
             self.output.go_to_offset(message.went_to)
+            if self.output.cursor_offset != message.went_to:
+                self.say("that line is not kept any more: newer output has taken its place", "warning")
         if message.status.note and message.status.note != self._note:
             self.say(message.status.note, "warning")
         self._note = message.status.note
@@ -220,11 +247,13 @@ class OutputScreen(ApolloScreen):
         role: Role = "accent"
         if status.ended:
             took = f" after {duration(status.duration_ms)}" if status.duration_ms else ""
-            state, role = f"{'✗' if status.failed else '✓'} {status.ended}{took}", "strong" if status.failed else "text"
+            state, role = f"{'✗' if status.failed else '✓'} {status.ended}{took}", "error" if status.failed else "text"
         else:
             ran = now - status.started_at if status.started_at else 0
             state = f"… running {duration(ran // SECOND_MS * SECOND_MS) if ran >= SECOND_MS else ''}".rstrip()
         facts = [say_size(self._bytes)]
+        if status.written_at and not status.ended and now - status.written_at >= QUIET_MS:
+            facts.append(f"quiet for {running_time(now - status.written_at)}")
         if status.pid and not status.ended:
             facts.append(f"pid {status.pid}")
         self._title_row.update(
@@ -240,6 +269,7 @@ class OutputScreen(ApolloScreen):
             self._unseen = Unseen()
         else:
             self._follower.stay()
+        self.renew_hints()
         self.invalidate()
 
     def on_output_view_edge_reached(self, message: OutputView.EdgeReached) -> None:
@@ -263,9 +293,15 @@ class OutputScreen(ApolloScreen):
         """The output of the next job of the session, or of the one before."""
         self.act(self._step(by), opens=True)
 
+    async def _read_jobs(self) -> list[int]:
+        found = await self.context.feed.work(partial(known_jobs, session=self._to.session))
+        self._jobs = sorted(job.number for job in found)
+        self.renew_hints()
+        return self._jobs
+
     async def _step(self, by: int) -> str:
         feed, session = self.context.feed, self._to.session
-        known = sorted(job.number for job in await feed.work(partial(known_jobs, session=session)))
+        known = await self._read_jobs()
         here = self._to.output.job
         if not known or (here is not None and known == [here.number]):
             raise NotDone("this is the only job of the session")
@@ -282,6 +318,18 @@ class OutputScreen(ApolloScreen):
         self.invalidate()
         return ""
 
+    def copy_line(self) -> None:
+        """Copy the line under the cursor, and say where the copy went."""
+        text, folder = self.output.selected_text(), self.context.feed.paths.folder
+
+        async def copy() -> str:
+            return await asyncio.to_thread(copy_text, text, folder, self.apollo.copy_from_thread)
+
+        if text:
+            self.act(copy())
+        else:
+            self.say("there is no line here", "warning")
+
     # --- search -----------------------------------------------------------------------------------------------------
 
     def search(self) -> None:
@@ -290,6 +338,7 @@ class OutputScreen(ApolloScreen):
 
     def _search(self, text: str) -> None:
         self._pattern = text
+        self.renew_hints()
         self.output.highlight(text)
         if text:
             self.step_match(-1 if self.output.following else 1)

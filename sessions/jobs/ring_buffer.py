@@ -115,6 +115,15 @@ class RingReader:
             size = os.fstat(output).st_size
         return self.head + self._counts()[1] if size >= self.head else size
 
+    def written_at(self) -> int:
+        """When the command last wrote (Unix ms), 0 if it never did. Commands can set the times of these files."""
+        times = [0]
+        for name in (files.OUTPUT, files.TAIL):
+            with self._open(name) as handle:
+                if handle is not None and (found := os.fstat(handle)).st_size:
+                    times.append(found.st_mtime_ns // 1_000_000)
+        return max(times)
+
     def is_cut(self, before: int) -> bool:
         """Whether bytes are gone that were kept: their file was removed, replaced or cut. ``before``: so many there
         were."""

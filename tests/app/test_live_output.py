@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_feed import FakeFeed
 from headless_app import open_app, screen_text, until
 
+from apollo_tui.screens import output as copied
 from apollo_tui.screens.output import OutputScreen
 from apollo_tui.screens.panels.base import ChoicePanel
 from apollo_tui.screens.panels.facts import FactsScreen
@@ -63,7 +65,9 @@ def halves(text: str) -> tuple[str, str]:
     return "\n".join(rows[:at]), "\n".join(rows[at:])
 
 
-async def test_one_key_follows_what_runs_below_the_view_and_on_the_whole_screen(feed: FakeFeed, tmp_path: Path) -> None:
+async def test_one_key_follows_what_runs_below_the_view_and_on_the_whole_screen(
+    feed: FakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with fed_job(feed, tmp_path) as fed, open_app(feed) as (app, pilot):
         await fed.send("loss 0.9")
         await until(pilot, lambda: "loss 0.9" in screen_text(app))  # in the pane, under the action
@@ -86,8 +90,10 @@ async def test_one_key_follows_what_runs_below_the_view_and_on_the_whole_screen(
         for number in range(60):
             await fed.send(f"line {number}")
         await until(pilot, lambda: "line 59" in screen_text(app))
+        assert "J whole screen" in screen_text(app)
+        assert "next job" not in screen_text(app)
         await pilot.press("J")
-        await until(pilot, lambda: "line 30" in screen_text(app))
+        await until(pilot, lambda: "line 30" in screen_text(app) and "J below the view" in screen_text(app))
         assert "I look at the file" not in screen_text(app)
         # While keys come close together the end waits for them, at most a second.
         now = app.context.clock()
@@ -95,6 +101,10 @@ async def test_one_key_follows_what_runs_below_the_view_and_on_the_whole_screen(
         assert [screen._gives_way(now + ms) for ms in (100, 250)] == [True, False]
         app.context.presence.key_at = now + 1_000
         assert not screen._gives_way(now + 1_050)
+        # Who prints nothing for a while is quiet, and says for how long.
+        screen._status = replace(screen._status, written_at=now - 125_000)
+        screen.paint(now)
+        assert "quiet for 2 min" in screen._title_row._head.facts
         # Who scrolls away stays there, and hears how much is new.
         await pilot.press("pageup")
         before = screen_text(app).split("\n")[4:20]
@@ -105,6 +115,10 @@ async def test_one_key_follows_what_runs_below_the_view_and_on_the_whole_screen(
         await pilot.press("slash", *"line 7", "enter")
         await until(pilot, lambda: "at byte" in screen.receipt)
         await until(pilot, lambda: screen.output.selected_text() == "line 7")
+        await until(pilot, lambda: "n next match" in screen_text(app))
+        monkeypatch.setattr(copied, "copy_text", lambda text, *_: f"copied {text}")
+        await pilot.press("y")
+        await until(pilot, lambda: screen.receipt == "copied line 7")
         await pilot.press("t")
         await until(pilot, lambda: "new 41" in screen_text(app) and "new lines" not in screen_text(app))
         await fed.end()
@@ -146,6 +160,7 @@ async def test_of_several_jobs_one_is_chosen_and_the_log_has_what_no_file_has(fe
         screen = app.screen
         assert isinstance(screen, OutputScreen)
         assert "this is what the log has of it" in screen.receipt
+        await until(pilot, lambda: "tab next job" in screen_text(app))
         await pilot.press("tab")
         await until(pilot, lambda: "job 2" in screen_text(app) and "make part2" in screen_text(app))
         await pilot.press("q", "tab", "up")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,16 @@ def test_output_within_the_cap_is_kept_whole_and_has_no_ring(tmp_path: Path) -> 
     reader = RingReader(tmp_path, 10, 4)
     assert reader.ends(100) == (Piece(b"0123456789", 0, 10, 10), None)
     assert not (tmp_path / files.TAIL).exists()
+
+
+def test_when_it_was_written_last_is_that_of_the_ring_once_the_head_is_full(tmp_path: Path) -> None:
+    reader = RingReader(tmp_path, 10, 4)
+    assert reader.written_at() == 0
+    writer = RingWriter(tmp_path, head=10, ring=4)
+    writer.write(b"0123456789abc")
+    os.utime(tmp_path / files.OUTPUT, (1_000, 1_000))
+    os.utime(tmp_path / files.TAIL, (2_000, 2_000))
+    assert reader.written_at() == 2_000_000
 
 
 @given(chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=12), since=st.integers(0, 300))

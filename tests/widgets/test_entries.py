@@ -424,3 +424,4 @@ def test_what_a_job_prints_stands_below_its_call_and_below_a_wait_for_it_until_i
     entry = book.entry(run.seq)
     assert entry is not None
     assert entry.tail == "no rule"
+    assert entry.since is None, "its command does not run any more"

@@ -26,6 +26,10 @@ class LiveOutput(Protocol):
         """Back to the view, to write to the session."""
         ...
 
+    def copy_line(self) -> None:
+        """Copy the line under the cursor."""
+        ...
+
 
 RUNNING: Final = "running"
 ENDED: Final = "ended"
@@ -40,6 +44,11 @@ def follow_output(view: View) -> None:
 def follow_job(view: View, session: str, job: int) -> None:
     """Show what this job prints."""
     view.act(_open(view, session, job), opens=True)
+
+
+def copy_line(screen: LiveOutput) -> None:
+    """Copy the line under the cursor."""
+    screen.copy_line()
 
 
 async def _show(view: View, session: str) -> str:
