@@ -12,6 +12,7 @@ from sessions import events as ev
 from sessions.fold.advice import AdviceBook
 from sessions.fold.corrections import CorrectionBook
 from sessions.fold.flags import Flag, FlagBook
+from sessions.fold.naming import change_tags
 from sessions.fold.notes import set_terms
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.recording import RecordingBook
@@ -28,6 +29,7 @@ KINDS: Final = frozenset(
         "flag.removed",
         "recovery.marked",
         "session.signed_off",
+        "session.tagged",
         "cursor.moved",
         "effort.spent",
         "correction.written",
@@ -59,6 +61,8 @@ class Annotations:
     state: str = "created"
     terms: ev.Terms = field(default_factory=ev.Terms)
     """On which terms it may be used, as somebody said."""
+    tags: tuple[str, ...] = ()
+    """Those that it was made with, and what people changed of them."""
     flags: FlagBook = field(default_factory=FlagBook)
     advice: AdviceBook = field(default_factory=AdviceBook)
     read: ReadBook = field(default_factory=ReadBook)
@@ -110,7 +114,9 @@ def read_annotations(reader: LogReader, session: str, position: int) -> Annotati
     found: Annotations | None = None
     for event in read_events(reader, session, position, KINDS):
         if isinstance(event.body, ev.SessionCreated):
-            found = Annotations(session, event.body, event.at, position, terms=event.body.terms)
+            found = Annotations(
+                session, event.body, event.at, position, terms=event.body.terms, tags=event.body.tags
+            )
             found.read_repeats = partial(read_repeats, reader, session, position=position)
         if found is not None:
             _take(found, event)
@@ -136,6 +142,8 @@ def _take(found: Annotations, event: ev.Event) -> None:
             found.state = body.state
         case ev.TermsSet() as body:
             found.terms = set_terms(found.terms, body)
+        case ev.SessionTagged() as body:
+            found.tags = change_tags(found.tags, body)
         case ev.EffortSpent() as body:
             found.effort_ms += body.active_ms
         case ev.CorrectionWritten() if human:

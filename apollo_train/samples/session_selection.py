@@ -109,7 +109,7 @@ def find_exclusion(judged: Annotations, rules: SessionRules) -> str:
         "session_sign_off": not words <= set(rules.sign_off),
         "session_score": not _good_enough(judged, rules.min_score),
         "session_task": bool(rules.tasks) and created.task_id not in rules.tasks,
-        "session_tag": bool(rules.tags) and not set(rules.tags) & set(created.tags),
+        "session_tag": bool(rules.tags) and not set(rules.tags) & set(judged.tags),
         "session_model": bool(rules.models) and not {created.model.id, created.model.name} & set(rules.models),
         "session_date": bool(
             (start is not None and judged.created_at < start) or (end is not None and judged.created_at >= end + DAY_MS)

@@ -47,6 +47,8 @@ from sessions.events.judgement import (
     NoteWritten,
     PreferenceStated,
     RecoveryMarked,
+    SessionRenamed,
+    SessionTagged,
     SignalJudged,
     SignedOff,
 )
@@ -232,6 +234,8 @@ __all__ = [
     "SessionCreated",
     "SessionPurged",
     "SessionRecovered",
+    "SessionRenamed",
+    "SessionTagged",
     "ShellClosed",
     "ShellOpened",
     "SignalJudged",

@@ -118,6 +118,8 @@ class ReversibleAct(Body, frozen=True, kw_only=True):
     """
 
     undoes: Seq | None = None
+    bulk: str = ""
+    """Acts with the same id here were one, on several sessions: they are taken back together. "": an act of its own."""
 
 
 class Event(msgspec.Struct, frozen=True):

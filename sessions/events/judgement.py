@@ -67,6 +67,21 @@ class NoteWritten(ReversibleAct, frozen=True, kw_only=True):
     text: str
 
 
+class SessionRenamed(ReversibleAct, frozen=True, kw_only=True):
+    """The session is called ``title`` from now on; its number stays."""
+
+    kind: ClassVar[str] = "session.renamed"
+    title: str
+
+
+class SessionTagged(ReversibleAct, frozen=True, kw_only=True):
+    """The session has the tags ``added`` from now on, and those ``removed`` no more."""
+
+    kind: ClassVar[str] = "session.tagged"
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
 class BookmarkSet(ReversibleAct, frozen=True, kw_only=True):
     """A place to come back to; ``removed`` takes it away."""
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
-from sessions.events.base import Body, LongText
+from sessions.events.base import Body, LongText, ReversibleAct
 from sessions.events.keeping import Terms
 from sessions.events.states import State
 
@@ -236,8 +236,11 @@ Verb = Literal[
 the refused request once more as it is; ``hold``: nothing of the next reply happens until a person lets it."""
 
 
-class ControlRequested(Body, frozen=True, kw_only=True):
-    """A person asked for a change of state that takes effect at the boundary, or at once for ``interrupt``."""
+class ControlRequested(ReversibleAct, frozen=True, kw_only=True):
+    """A person asked for a change of state that takes effect at the boundary, or at once for ``interrupt``.
+
+    One with a ``bulk`` can be taken back, by the verb that does the opposite.
+    """
 
     kind: ClassVar[str] = "control.requested"
     verb: Verb

@@ -35,9 +35,10 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     "finished": frozenset({"running", "paused", "archived"}),
     "stopped": frozenset({"running", "paused", "archived"}),
     "failed": frozenset({"running", "paused", "stopped", "archived"}),
-    "archived": frozenset({"paused"}),
+    "archived": frozenset({"paused", "finished", "stopped", "failed"}),
 }
-"""``finished``, ``stopped`` and ``failed`` go back to ``running`` or ``paused`` when a person reopens the session."""
+"""``finished``, ``stopped`` and ``failed`` go back to ``running`` or ``paused`` when a person reopens the session; from
+the archive a session comes back ended if it had ended, else paused."""
 
 
 def may_change(before: State | None, after: State) -> bool:

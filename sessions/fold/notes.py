@@ -69,7 +69,7 @@ class SessionNotes:
                 self.sign_offs.pop(event.actor, None)
             case ev.SignedOff() as body:
                 # What stands is the same whichever way it came to stand.
-                self.sign_offs[event.actor] = msgspec.structs.replace(body, undoes=None)
+                self.sign_offs[event.actor] = msgspec.structs.replace(body, undoes=None, bulk="")
             case ev.NoteWritten(text=""):
                 self.notes.pop(event.actor, None)
             case ev.NoteWritten(text=text):

@@ -6,7 +6,7 @@ be rebuilt from the events at any time; both must be equal. It never grows with 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -15,9 +15,10 @@ from sessions.events.messages import CallPart, TextPart
 from sessions.events.states import ACTIVE, ENDED, State, may_change
 from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
+from sessions.fold.naming import change_tags
 from sessions.fold.result_status import went_wrong
 
-FOLD_VERSION: Final = 15
+FOLD_VERSION: Final = 16
 """Raised when ``fold_summary`` or the shape of Summary changes: stored summaries of another version are made anew."""
 EARLIEST: Final = 10 * 365 * 86_400_000
 """Times before 1980 (Unix ms) are of recordings that say none."""
@@ -93,6 +94,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     state: State = "created"
     state_at: int = 0
     state_by: str = ""
+    archived_from: State | Literal[""] = ""
+    """The state from which it was archived, while it is."""
     reason: str = ""
     need: str = ""
     until: int | None = None
@@ -346,6 +349,7 @@ def _state(s: Summary, event: ev.Event, body: ev.StateChanged) -> dict[str, obje
         "need": body.need,
         "until": body.until,
         "on_job": body.job,
+        "archived_from": "" if body.state != "archived" else s.archived_from or s.state,
     }
     if body.state not in ACTIVE:
         if body.need != "question":  # its action is still under way, and so is what was asked for meanwhile
@@ -432,6 +436,10 @@ def _change_beside_steps(s: Summary, event: ev.Event) -> dict[str, object]:
             return {"flags": s.flags + 1}
         case ev.FlagRemoved():
             return {"flags": max(0, s.flags - 1)}
+        case ev.SessionRenamed() as body:
+            return {"title": body.title}
+        case ev.SessionTagged() as body:
+            return {"tags": change_tags(s.tags, body)}
         case ev.SignedOff() as body:
             return {"sign_off": body.verdict or ""}
         case ev.ExportWritten() as body:

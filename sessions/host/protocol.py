@@ -306,6 +306,10 @@ class Control(Change["Done"], frozen=True, kw_only=True):
     session: str
     verb: Verb
     key: str | None = None
+    undoes: int | None = None
+    """The seq of the earlier such request that this one takes back."""
+    bulk: str = ""
+    """Of requests that are one act, on several sessions."""
 
 
 class QueueAdvice(Change["Done"], frozen=True, kw_only=True):
@@ -380,6 +384,8 @@ ANNOTATIONS = (
     "session.signed_off",
     "correction.written",
     "session.note",
+    "session.renamed",
+    "session.tagged",
     "bookmark.set",
     "preference.stated",
     "cursor.moved",

@@ -17,6 +17,8 @@ MOST_CHARS: Final = 200_000
 SEARCHABLE_KINDS: Final = frozenset(
     {
         "session.created",
+        "session.renamed",
+        "session.tagged",
         "session.state",
         "model.reply",
         "model.interrupted",
@@ -55,6 +57,10 @@ def searchable_text(reader: LogReader, body: ev.Body) -> str:
             said = [refused.name, refused.arguments, refused.problem]
         case ev.SessionCreated() as created:
             said = [created.title, created.task, created.model.id, *created.tags]
+        case ev.SessionRenamed() as renamed:
+            said = [renamed.title]
+        case ev.SessionTagged() as tagged:
+            said = [*tagged.added]
         case ev.SummaryWritten() as written:
             said = [reader.text(written.text)]
         case ev.EvalScored() as scored:

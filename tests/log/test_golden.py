@@ -24,6 +24,7 @@ VERSIONS = range(1, SCHEMA_VERSION + 1)
 LATER = (
     golden_log.LATER, golden_log.KEEPING, golden_log.HARNESS, golden_log.TALKED, golden_log.COMPARED, golden_log.JOINED,
     golden_log.SHELL,
+    golden_log.NAMED,
 )  # fmt: skip
 FILES = [*(f"v{version}.sqlite" for version in VERSIONS), *(path.name for path in LATER)]
 

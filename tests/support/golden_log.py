@@ -44,6 +44,8 @@ COMPARED = FOLDER / "v1-compared.sqlite"
 """Two sessions of one task, and which people say is better."""
 SHELL = FOLDER / "v1-shell.sqlite"
 """A person's shells in a workspace: one whose changes are told, and one that was never closed."""
+NAMED = FOLDER / "v1-named.sqlite"
+"""A session that got another name and other tags, one of them taken back, was archived in bulk, and came back."""
 SUMMARIES = FOLDER / f"summaries-fold-{FOLD_VERSION}.json"
 EVERY_KIND, REAL = make.SESSION, make.OTHER
 """The session that holds a full example of each kind, and the one whose prompts can be rebuilt."""
@@ -225,6 +227,24 @@ async def write_joined_log(path: Path) -> None:
             await writer.append(ev.NewEvent(name, body))
 
 
+async def write_named_log(path: Path) -> None:
+    """A session that is named anew, tagged, put away with others, and brought back as it had ended."""
+    async with await LogWriter.open(path, clock=lambda: 1_700_000_000_000) as writer:
+        name = "01JVVVVVVVVVVVVVVVVVVVVVVV"
+        created = ev.SessionCreated(number=5, title="run", task="Go.", model=ev.ModelSpec("openai", "m"), tags=("a",))
+        await writer.append(ev.NewEvent(name, created), make.state("running", name), make.state("finished", name))
+        for body in (
+            ev.SessionRenamed(title="tune-lr"),
+            ev.SessionTagged(added=("keep", "lr"), removed=("a",), bulk="01B1"),
+            ev.SessionTagged(removed=("keep",)),
+            ev.ControlRequested(verb="archive", bulk="01B2"),
+            ev.StateChanged(state="archived"),
+            ev.ControlRequested(verb="unarchive", undoes=7, bulk="01B2"),
+            ev.StateChanged(state="finished", reason="brought back from the archive"),
+        ):
+            await writer.append(ev.NewEvent(name, body, actor="human:ada"))
+
+
 def summaries_of(*paths: Path) -> dict[str, Summary]:
     """The summaries that this version's fold makes of the logs' events."""
     found: dict[str, Summary] = {}
@@ -284,6 +304,8 @@ def main() -> None:
         asyncio.run(write_joined_log(JOINED))
     if not SHELL.exists():
         asyncio.run(write_shell_log(SHELL))
+    if not NAMED.exists():
+        asyncio.run(write_named_log(NAMED))
     if anew or not SUMMARIES.exists():
         made = msgspec.json.encode(summaries_of(LOG, LATER), order="sorted")
         SUMMARIES.write_bytes(msgspec.json.format(made, indent=1) + b"\n")

@@ -9,6 +9,7 @@ import msgspec
 
 from sessions import events as ev
 from sessions.fold.preferences import can_compare
+from sessions.fold.naming import MOST_TAG, MOST_TAGS, MOST_TITLE, change_tags, is_tag
 from sessions.fold.summary import Summary
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
 from sessions.host.handlers.targets import check_target, check_undoes
@@ -48,7 +49,7 @@ async def annotate(context: HandlerContext, call: Annotate, actor: str) -> Done:
 
 def _with_valid_text(body: ev.Body) -> ev.Body:
     texts: dict[str, Any] = {}
-    for name in ("text", "note", "label", "flag", "signal", *ev.Terms.__struct_fields__):
+    for name in ("text", "title", "note", "label", "flag", "signal", *ev.Terms.__struct_fields__):
         value = getattr(body, name, None)
         if isinstance(value, str):
             texts[name] = text_of(value, f"the {name}", empty=name == "note" or isinstance(body, MAY_BE_EMPTY))
@@ -140,6 +141,25 @@ async def _check_effort(_: HandlerContext, s: Summary, body: ev.EffortSpent) -> 
         raise refusal(f"effort on session {s.address} is told piece by piece: at most a day and {MOST_KEYS:,} keys")
 
 
+async def _check_title(_: HandlerContext, s: Summary, body: ev.SessionRenamed) -> None:
+    if len(body.title) > MOST_TITLE or len(body.title.splitlines()) != 1:
+        raise refusal(f"a title is one line of at most {MOST_TITLE} characters")
+    if body.title == s.title:
+        raise refusal(f"session {s.address} is called so already")
+
+
+async def _check_tags(_: HandlerContext, s: Summary, body: ev.SessionTagged) -> None:
+    for tag in (*body.added, *body.removed):
+        if not is_tag(tag):
+            raise refusal(f"{tag[:MOST_TAG]!r} is no tag: one word of at most {MOST_TAG} characters, without a comma")
+    after = change_tags(s.tags, body)
+    if after == s.tags:
+        said = ", ".join((*body.added, *body.removed)) or "nothing"
+        raise refusal(f"session {s.address} stays as it was: its tags are {', '.join(s.tags) or 'none'}, not {said}")
+    if len(after) > MOST_TAGS:
+        raise refusal(f"session {s.address} would have {len(after)} tags; {MOST_TAGS} are the most")
+
+
 async def _check_terms(_: HandlerContext, s: Summary, body: ev.TermsSet) -> None:
     if body == ev.TermsSet():
         raise refusal(f"nothing is said of session {s.address}: give {', '.join(ev.Terms.__struct_fields__)}")
@@ -150,6 +170,8 @@ CHECKS: Final[dict[type[ev.Body], Callable[[HandlerContext, Summary, Any], Await
     ev.FlagRemoved: _check_unflag,
     ev.RecoveryMarked: _check_recovery,
     ev.SignedOff: _check_sign_off,
+    ev.SessionRenamed: _check_title,
+    ev.SessionTagged: _check_tags,
     ev.CorrectionWritten: _check_body_target,
     ev.BookmarkSet: _check_body_target,
     ev.PreferenceStated: _check_preference,

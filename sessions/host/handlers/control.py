@@ -16,6 +16,7 @@ from sessions.fold.summary import Summary
 from sessions.hints import Remedy, go_on
 from sessions.host.api_keys import key_variable
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, waits_for
+from sessions.host.handlers.targets import check_undoes
 from sessions.host.protocol import Control, Done
 
 GOES: Final = frozenset({"start", "resume", "reopen", "next", "drop", "shorten", "retry", "hold"})
@@ -49,7 +50,9 @@ async def control_session(context: HandlerContext, call: Control, actor: str) ->
                 raise refusal(f"session {summary.address} has no reply in its context that could be left out")
             left_out, step = (ReplySuperseded(old=reply.seq),), reply.step
         context.keys.remember(call.session, call.key, variable)
-        bodies = (ControlRequested(verb=call.verb), *effect.more, *left_out)
+        check_undoes(summary, call.undoes)
+        asked = ControlRequested(verb=call.verb, undoes=call.undoes, bulk=call.bulk)
+        bodies = (asked, *effect.more, *left_out)
         note = effect.note + (f"; step {step} is left out" if step else "")
         answer = await context.commit(
             call.session, actor, call.request, *bodies, note=note, remedies=effect.remedies, step=step
@@ -196,8 +199,9 @@ def _archive(s: Summary) -> Effect:
 def _unarchive(s: Summary) -> Effect:
     if s.state != "archived":
         raise refusal(f"session {s.address} is {_state_words(s)}, not archived")
-    back = StateChanged(state="paused", reason="brought back from the archive")
-    return Effect((back,), note="brought back from the archive, paused", runs=False)
+    state = s.archived_from if s.archived_from in ENDED else "paused"
+    back = StateChanged(state=state, reason="brought back from the archive")
+    return Effect((back,), note=f"brought back from the archive, {state}", runs=False)
 
 
 def _start(s: Summary) -> Effect:
