@@ -175,6 +175,7 @@ drop = _control("drop", "Leave a session's last reply out of its context; one th
 shorten = _control("shorten", "Have a session summarise what was said; one that its server refuses goes on from that.")
 retry = _control("retry", "Send a request that the server refused once more as it is.")
 archive = _control("archive", "Put a session out of sight; nothing is deleted.")
+unarchive = _control("unarchive", "Bring a session back from the archive: paused, or ended if it had ended.")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -50 is a value, not an option
