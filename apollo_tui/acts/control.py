@@ -33,6 +33,16 @@ def session_name(state: BoardState, session: str) -> str:
     return f"{summary.address} {summary.title}"
 
 
+async def request_control(
+    feed: Feed, session: str, verb: ev.Verb, *, undoes: int | None = None, bulk: str = "", request: str = ""
+) -> protocol.Done:
+    """Ask for a change of state, with the model's key where the agent is to work. Raises NotDone."""
+    key = await feed.read(partial(key_here, session=session)) if verb in KEYED else None
+    return await feed.call(
+        protocol.Control(request=request or new_ulid(), session=session, verb=verb, key=key, undoes=undoes, bulk=bulk)
+    )
+
+
 class SessionControl:
     """What the keys i, a, p, x x and the commands about a session do."""
 
@@ -43,8 +53,7 @@ class SessionControl:
 
     async def control(self, session: str, verb: ev.Verb) -> str:
         """Ask for a change of state."""
-        key = await self._feed.read(partial(key_here, session=session)) if verb in KEYED else None
-        done = await self._feed.call(protocol.Control(request=new_ulid(), session=session, verb=verb, key=key))
+        done = await request_control(self._feed, session, verb)
         return f"{self._name(session)}: {self._note(done) or VERBS[verb]}"
 
     def pause_verb(self, session: str) -> ev.Verb:

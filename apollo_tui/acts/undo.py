@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
 
+from apollo_tui.acts.control import request_control, session_name
 from apollo_tui.acts.flags import describe_flag
 from apollo_tui.acts.requests import send_annotation
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
+from apollo_tui.state.bulk import OPPOSITES, can_take_back
 from apollo_tui.state.span import words
 from sessions import events as ev
+from sessions.fold.naming import change_tags
+from sessions.fold.summary import Summary
 from sessions.fold.undo import UndoBook
 from sessions.host import protocol
 from sessions.labels import Taxonomy
@@ -35,15 +40,21 @@ UNDOABLE: Final = frozenset(
         "advice.standing",
         "advice.edited",
         "correction.written",
+        "session.renamed",
+        "session.tagged",
+        "control.requested",
     }
 )
-"""Kinds that ``u`` can take back."""
+"""Kinds that ``u`` can take back; of requests only those of a bulk act: ``p`` is its own opposite."""
 
 LOOKED_AT: Final = UNDOABLE | {"advice.withdrawn"}
 """Kinds that say what was done, undone and done again."""
 
 OF_ADVICE: Final = (ev.AdviceQueued, ev.AdviceEdited)
 """What can be taken back as long as the advice waits."""
+
+NAMED: Final = 5
+"""So many sessions of a bulk act are named."""
 
 LOOK_BACK: Final = 300
 """How many of a session's newest acts are looked through."""
@@ -65,7 +76,8 @@ class Act(msgspec.Struct, frozen=True):
 
     ``flag``: the flag that now stands for it (a flag may have been set again since). ``undone``: it is taken back.
     ``undo``: the seq of the event that took it back last. ``stuck``: it cannot be undone any more (delivered advice).
-    ``passed``: a newer act is stuck, so that this one has to be shown first.
+    ``passed``: a newer act is stuck, so that this one has to be shown first. ``members``: the act on each session,
+    where it was done to several at once.
     """
 
     event: ev.Event
@@ -75,6 +87,17 @@ class Act(msgspec.Struct, frozen=True):
     undo: int | None = None
     stuck: bool = False
     replaced: ReplacedFlag | None = None
+    members: tuple[Act, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Act, ...]:
+        """The act on each session."""
+        return self.members or (self,)
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """All sessions that it was done to."""
+        return tuple(part.session for part in self.parts)
 
     @property
     def session(self) -> str:
@@ -94,19 +117,51 @@ class Act(msgspec.Struct, frozen=True):
         return None
 
 
-def list_acts(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> list[Act]:
-    """All acts among this annotator's ``own`` events, oldest first.
+def list_acts(
+    own: Iterable[ev.Event],
+    open_advice: Mapping[str, Collection[int]],
+    summaries: Mapping[str, Summary] = MappingProxyType({}),
+) -> list[Act]:
+    """All acts among this annotator's ``own`` events, oldest first; what was done at once to several sessions is one.
 
-    ``open_advice``: per session, the numbers of the advice that still waits for its boundary.
+    ``open_advice``: per session, the numbers of the advice that still waits for its boundary; ``summaries``: how the
+    sessions stand.
     """
-    return _acts(UndoBook(own), open_advice)
+    return _join(_acts(UndoBook(own), open_advice, summaries))
 
 
-def _acts(book: UndoBook, open_advice: Mapping[str, Collection[int]]) -> list[Act]:
+def _join(acts: Sequence[Act]) -> list[Act]:
+    """Acts with one ``bulk`` as one, in the place of the newest of them."""
+    bulks: dict[str, list[Act]] = {}
+    for act in acts:
+        bulks.setdefault(_bulk_of(act), []).append(act)
+    found: list[Act] = []
+    for act in acts:
+        parts = bulks[_bulk_of(act)]
+        if not _bulk_of(act) or len(parts) == 1:
+            found.append(act)
+        elif act is parts[-1]:
+            left = any(not part.undone and not part.stuck for part in parts)
+            undone = not left and any(part.undone for part in parts)
+            whole = msgspec.structs.replace(parts[0], members=tuple(parts), undone=undone, stuck=not left and not undone)
+            found.append(whole)
+    return found
+
+
+def _bulk_of(act: Act) -> str:
+    body = act.event.body
+    return body.bulk if isinstance(body, ev.ReversibleAct) else ""
+
+
+def _acts(
+    book: UndoBook, open_advice: Mapping[str, Collection[int]], summaries: Mapping[str, Summary]
+) -> list[Act]:
     drafts = {(e.session, e.body.advice) for e in book.events if isinstance(e.body, ev.AdviceWithdrawn)}
     acts: list[Act] = []
     for event in book.events:
         if not book.is_act(event) or event.kind not in UNDOABLE:
+            continue
+        if isinstance(event.body, ev.ControlRequested) and not event.body.bulk:
             continue
         undone, undo = book.is_undone(event), book.undo_of(event)
         if isinstance(event.body, ev.FlagSet | ev.FlagRemoved):
@@ -119,8 +174,27 @@ def _acts(book: UndoBook, open_advice: Mapping[str, Collection[int]]) -> list[Ac
             waits = event.body.advice in open_advice.get(event.session, ())
             acts.append(Act(event, undone=undone, undo=undo, stuck=not undone and not waits))
         else:
-            acts.append(Act(event, undone=undone, undo=undo))
+            summary = summaries.get(event.session)
+            stuck = not undone and summary is not None and _is_overtaken(event.body, summary)
+            acts.append(Act(event, undone=undone, undo=undo, stuck=stuck))
     return acts
+
+
+def _is_overtaken(body: ev.Body, s: Summary) -> bool:
+    """Whether the session stands otherwise meanwhile, so that there is nothing of the act to take back."""
+    match body:
+        case ev.ControlRequested(verb=verb):
+            return not can_take_back(verb, s)
+        case ev.SessionRenamed(title=title):
+            return s.title != title
+        case ev.SessionTagged():
+            return change_tags(s.tags, _swap(body)) == s.tags
+        case _:
+            return False
+
+
+def _swap(body: ev.SessionTagged) -> ev.SessionTagged:
+    return ev.SessionTagged(added=body.removed, removed=body.added)
 
 
 def _replaced(book: UndoBook, event: ev.Event) -> ReplacedFlag | None:
@@ -130,10 +204,14 @@ def _replaced(book: UndoBook, event: ev.Event) -> ReplacedFlag | None:
     return ReplacedFlag(book.present_flag(event.session, removal.body.flag), removal.seq)
 
 
-def act_to_undo(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]]) -> Act | None:
+def act_to_undo(
+    own: Iterable[ev.Event],
+    open_advice: Mapping[str, Collection[int]],
+    summaries: Mapping[str, Summary] = MappingProxyType({}),
+) -> Act | None:
     """The newest act that is still in force and can be undone, None if there is none."""
     passed = False
-    for act in reversed(list_acts(own, open_advice)):
+    for act in reversed(list_acts(own, open_advice, summaries)):
         if act.undone:
             continue
         if act.stuck:
@@ -144,11 +222,16 @@ def act_to_undo(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[in
     return None
 
 
-def act_to_redo(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[int]] | None = None) -> Act | None:
+def act_to_redo(
+    own: Iterable[ev.Event],
+    open_advice: Mapping[str, Collection[int]] | None = None,
+    summaries: Mapping[str, Summary] = MappingProxyType({}),
+) -> Act | None:
     """The act that was undone last and can be done again: nothing new was done since. Advice is a draft again."""
     waiting = open_advice or {}
     book = UndoBook(own)
-    acts = {(act.event.session, act.event.seq): act for act in _acts(book, waiting)}
+    known = _acts(book, waiting, summaries)
+    acts = {(act.event.session, act.event.seq): act for act in known}
     for event in reversed(book.events):
         if (event.session, event.seq) in acts:
             return None
@@ -158,8 +241,12 @@ def act_to_redo(own: Iterable[ev.Event], open_advice: Mapping[str, Collection[in
             continue
         body = act.event.body
         if not isinstance(body, ev.AdviceEdited) or body.advice in waiting.get(act.session, ()):
-            return act
+            return _join([one for one in known if one is act or (_bulk_of(act) and _bulk_of(one) == _bulk_of(act))])[0]
     return None
+
+
+def _of_parts(parts: Sequence[Act]) -> Act:
+    return msgspec.structs.replace(parts[0], members=tuple(parts) if len(parts) > 1 else ())
 
 
 def act_status(act: Act) -> ActStatus:
@@ -196,22 +283,24 @@ class UndoHistory:
         sessions = self._state.sessions
         return {id: {advice.advice for advice in now.summary.open_advice} for id, now in sessions.items()}
 
+    def _summaries(self) -> dict[str, Summary]:
+        return {id: now.summary for id, now in self._state.sessions.items()}
+
     async def act_to_undo(self) -> Act | None:
         """The act that ``u`` would undo now."""
-        return act_to_undo(await self._own(), self._waiting())
+        return act_to_undo(await self._own(), self._waiting(), self._summaries())
 
     async def act_to_redo(self) -> Act | None:
         """The act that ``U`` would do again now."""
-        return act_to_redo(await self._own(), self._waiting())
+        return act_to_redo(await self._own(), self._waiting(), self._summaries())
 
     async def acts(self) -> list[Act]:
         """All acts, newest first."""
-        return list_acts(await self._own(), self._waiting())[::-1]
+        return list_acts(await self._own(), self._waiting(), self._summaries())[::-1]
 
     def words(self, act: Act) -> str:
         """What the act is, and where."""
-        summary = self._state.sessions[act.session].summary
-        where = f"{summary.address} {summary.title}"
+        where = self._name_sessions(act.sessions)
         match act.event.body:
             case ev.FlagSet() as body:
                 said = f"flag {describe_flag(body, self._labels)}" if body.verdict == "bad" else f"{body.verdict} mark"
@@ -223,6 +312,13 @@ class UndoHistory:
             case ev.SignedOff() as body:
                 said = body.verdict or (f"judged up to step {body.up_to_step}" if body.up_to_step else "none")
                 return f"sign-off of {where}: {said}"
+            case ev.SessionRenamed(title=title):
+                return f"the name {title} of {where}"
+            case ev.SessionTagged() as body:
+                said = [f"+{tag}" for tag in body.added] + [f"-{tag}" for tag in body.removed]
+                return f"tags of {where}: {' '.join(said)}"
+            case ev.ControlRequested(verb=verb):
+                return f"{verb} of {where}"
             case ev.AdviceEdited(advice=number, text=text):
                 return f"other words for advice {number} to {where}: {text}"
             case ev.AdviceOutcome(advice=number, outcome=None):
@@ -256,8 +352,42 @@ class UndoHistory:
             case other:
                 return f"{other.kind} on {where}"
 
+    def _name_sessions(self, sessions: Sequence[str]) -> str:
+        names = [session_name(self._state, session) for session in sessions]
+        if len(names) == 1:
+            return names[0]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f"{len(names)} sessions ({', '.join(names[:NAMED])}{more})"
+
     async def undo(self, act: Act, restore: Restore) -> str:
         """Undo ``act``; advice comes back as a draft through ``restore``. Returns the receipt."""
+        parts = [part for part in act.parts if not part.undone and not part.stuck]
+        done, problems = await self._do_each(parts, lambda part: self._take_back(part, restore))
+        return f"undone: {self.words(_of_parts(done))} · U does it again{problems}"
+
+    async def redo(self, act: Act) -> str:
+        """Do an act again that was undone. Returns the receipt."""
+        done, problems = await self._do_each([part for part in act.parts if part.undone], self._do_again)
+        return f"done again: {self.words(_of_parts(done))} · u undoes{problems}"
+
+    async def _do_each(
+        self, parts: Sequence[Act], do: Callable[[Act], Awaitable[None]]
+    ) -> tuple[Sequence[Act], str]:
+        """Do it to each; those to which it was done, and what went wrong with the others. Raises NotDone if all did."""
+        done: list[Act] = []
+        problems: list[NotDone] = []
+        for part in parts:
+            try:
+                await do(part)
+            except NotDone as problem:
+                problems.append(problem)
+            else:
+                done.append(part)
+        if problems and not done:
+            raise problems[0]
+        return done or parts, "".join(f" · not all: {problem}" for problem in problems[:1])
+
+    async def _take_back(self, act: Act, restore: Restore) -> None:
         seq = act.event.seq
         match act.event.body:
             case ev.FlagSet():
@@ -275,12 +405,12 @@ class UndoHistory:
                 restore(advice)
             case ev.AdviceEdited(advice=number):
                 await self._edit_advice(act, number, await self._words_before(act, number), seq)
+            case ev.ControlRequested(verb=verb):
+                await self._control(act, OPPOSITES[verb], seq)
             case body:
                 await self._annotate(act, await self._before(act, body), seq)
-        return f"undone: {self.words(act)} · U does it again"
 
-    async def redo(self, act: Act) -> str:
-        """Do an act again that was undone. Returns the receipt."""
+    async def _do_again(self, act: Act) -> None:
         match act.event.body:
             case ev.FlagSet() as body:
                 replaced = act.replaced.flag if act.replaced is not None else ""
@@ -294,9 +424,10 @@ class UndoHistory:
                 await self._edit_advice(act, number, text, act.undo)
             case ev.AdviceQueued():
                 raise NotDone("that advice is a draft again: i opens it")
+            case ev.ControlRequested(verb=verb):
+                await self._control(act, verb, act.undo)
             case body:
                 await self._annotate(act, body, act.undo)
-        return f"done again: {self.words(act)} · u undoes"
 
     async def _before(self, act: Act, body: ev.Body) -> ev.Body:
         """What to write so that all is as it was before the act."""
@@ -310,6 +441,10 @@ class UndoHistory:
             case ev.PreferenceStated(other=other):
                 earlier = await self._earlier(act, lambda e: isinstance(e, ev.PreferenceStated) and e.other == other)
                 return earlier or ev.PreferenceStated(other=other)
+            case ev.SessionRenamed():
+                return ev.SessionRenamed(title=await self._title_before(act))
+            case ev.SessionTagged():
+                return _swap(body)
             case ev.CorrectionWritten(target=target):
                 earlier = await self._earlier(act, lambda e: isinstance(e, ev.CorrectionWritten) and e.target == target)
                 return earlier or ev.CorrectionWritten(target=target, text="")
@@ -335,6 +470,21 @@ class UndoHistory:
             return next((body for body in own if same(body)), None)
 
         return await self._feed.read(ask)
+
+    async def _title_before(self, act: Act) -> str:
+        """What the session was called before it was renamed, by whomever."""
+
+        def ask(reader: LogReader) -> str:
+            kinds = {"session.created", "session.renamed"}
+            for event in reader.events(act.session, kinds=kinds, before=act.event.seq, newest_first=True):
+                if isinstance(event.body, ev.SessionCreated | ev.SessionRenamed):
+                    return event.body.title
+            raise NotDone("the session's first name is not in the log")
+
+        return await self._feed.read(ask)
+
+    async def _control(self, act: Act, verb: ev.Verb, undoes: int | None) -> None:
+        await request_control(self._feed, act.session, verb, undoes=undoes)
 
     async def _words_before(self, act: Act, number: int) -> str:
         """What the advice said before it was edited, by whoever wrote that."""
@@ -365,7 +515,7 @@ class UndoHistory:
         await self._feed.call(edit)
 
     async def _annotate(self, act: Act, body: ev.Body, undoes: int | None) -> None:
-        linked = msgspec.structs.replace(body, undoes=undoes)
+        linked = msgspec.structs.replace(body, undoes=undoes, bulk="")
         await send_annotation(self._feed, act.session, linked)
 
 

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from sessions.events import Verb
 from sessions.events.states import ACTIVE
 from sessions.fold.summary import Summary
 
@@ -97,7 +98,7 @@ _REFUSALS: Final[Mapping[Deed, Callable[[Summary], str]]] = {
     "export": _export,
 }
 
-OPPOSITES: Final[Mapping[str, str]] = {
+OPPOSITES: Final[Mapping[Verb, Verb]] = {
     "pause": "resume",
     "resume": "pause",
     "start": "pause",
@@ -107,7 +108,7 @@ OPPOSITES: Final[Mapping[str, str]] = {
 """The verb that takes another one back."""
 
 
-def can_take_back(verb: str, s: Summary) -> bool:
+def can_take_back(verb: Verb, s: Summary) -> bool:
     """Whether what the verb did is still so, and its opposite does something."""
     match verb:
         case "pause":

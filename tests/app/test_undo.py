@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from itertools import count
 
-from apollo_tui.acts.undo import act_to_redo, act_to_undo
+from apollo_tui.acts.undo import act_status, act_to_redo, act_to_undo, list_acts
 from sessions import events as ev
+from sessions.fold.summary import Summary
 
 ME = "human:ada"
 ids = count(1)
@@ -61,3 +62,44 @@ def test_an_undo_is_done_again_whatever_the_ids_of_the_requests_are() -> None:
     again = event(ev.NoteWritten(text="", undoes=note.seq))
     act = act_to_redo([note, undo, redo, again])
     assert act and act.event is note and act.undo == again.seq
+
+
+def test_what_was_done_to_several_sessions_at_once_is_one_act() -> None:
+    alone = event(ev.SignedOff(verdict="good"), session="s")
+    both = [event(ev.SignedOff(verdict="partial", bulk="B"), session=session) for session in ("s", "t")]
+    act = act_to_undo([alone, *both], {})
+    assert act and act.sessions == ("s", "t") and [part.event for part in act.parts] == both
+    back = [event(ev.SignedOff(undoes=one.seq), session=one.session) for one in both]
+    half = act_to_undo([alone, *both, back[0]], {})
+    assert half and [part.undone for part in half.parts] == [True, False]
+    act = act_to_undo([alone, *both, *back], {})
+    assert act and act.event is alone
+    again = act_to_redo([alone, *both, *back])
+    assert again and again.sessions == ("s", "t") and [part.undo for part in again.parts] == [one.seq for one in back]
+
+
+def test_a_pause_of_several_is_undone_where_it_still_holds_and_a_single_one_never() -> None:
+    asked = [event(ev.ControlRequested(verb="pause", bulk="B"), session=session) for session in ("s", "t")]
+    single = event(ev.ControlRequested(verb="pause"), session="s")
+    how = {
+        "s": Summary(session="s", number=1, title="a", model="m", state="paused"),
+        "t": Summary(session="t", number=2, title="b", model="m", state="finished"),
+    }
+    act = act_to_undo([*asked, single], {}, how)
+    assert act and act.sessions == ("s", "t") and [part.stuck for part in act.parts] == [False, True]
+    how["s"] = Summary(session="s", number=1, title="a", model="m", state="running")
+    assert act_to_undo([*asked, single], {}, how) is None
+    assert act_status(list_acts(asked, {}, how)[0]) == "gone"
+
+
+def test_a_tag_or_a_name_that_somebody_changed_since_is_nothing_to_take_back() -> None:
+    tagged = event(ev.SessionTagged(added=("keep",)))
+    named = event(ev.SessionRenamed(title="tune"))
+    how = {"s": Summary(session="s", number=1, title="tune", model="m", tags=("keep",))}
+    act = act_to_undo([tagged, named], {}, how)
+    assert act and act.event is named
+    how = {"s": Summary(session="s", number=1, title="other", model="m", tags=("keep",))}
+    act = act_to_undo([tagged, named], {}, how)
+    assert act and act.event is tagged
+    how = {"s": Summary(session="s", number=1, title="other", model="m")}
+    assert act_to_undo([tagged, named], {}, how) is None

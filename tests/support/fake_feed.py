@@ -109,8 +109,12 @@ class FakeFeed:
                 number = self._summary(params.session).question
                 return await self._append(params, ev.QuestionAnswered(question=number, text=params.text))
             case protocol.Control():
-                state = {"pause": "paused", "resume": "running", "interrupt": "running"}.get(params.verb, "stopped")
-                await self._append(params, ev.ControlRequested(verb=params.verb))
+                states = {"pause": "paused", "resume": "running", "interrupt": "running", "archive": "archived"}
+                state = states.get(params.verb, "stopped")
+                if params.verb == "unarchive":
+                    state = self._summary(params.session).archived_from
+                asked = ev.ControlRequested(verb=params.verb, undoes=params.undoes, bulk=params.bulk)
+                await self._append(params, asked)
                 if self._summary(params.session).state != state:
                     await self.add(params.session, ev.StateChanged(state=state), actor=self.actor)  # type: ignore[arg-type]
                 return protocol.Done(params.session, 0, 0, note=f"{params.verb} asked for")

@@ -239,7 +239,7 @@ async def write_named_log(path: Path) -> None:
             ev.SessionTagged(removed=("keep",)),
             ev.ControlRequested(verb="archive", bulk="01B2"),
             ev.StateChanged(state="archived"),
-            ev.ControlRequested(verb="unarchive", undoes=7, bulk="01B2"),
+            ev.ControlRequested(verb="unarchive", undoes=7),
             ev.StateChanged(state="finished", reason="brought back from the archive"),
         ):
             await writer.append(ev.NewEvent(name, body, actor="human:ada"))

@@ -29,7 +29,7 @@ async def _undo(view: View) -> str:
     act = await history.act_to_undo()
     if act is None:
         return "nothing of yours can be undone"
-    if (act.passed or not view.shows(act.session)) and view.undo_preview != act.event.id:
+    if (act.passed or not any(map(view.shows, act.sessions))) and view.undo_preview != act.event.id:
         view.undo_preview = act.event.id
         return f"u again undoes: {history.words(act)}"
     view.undo_preview = None
@@ -46,7 +46,7 @@ async def _redo(view: View) -> str:
     act = await history.act_to_redo()
     if act is None:
         return "nothing of yours to do again"
-    if not view.shows(act.session) and view.undo_preview != -act.event.id:
+    if not any(map(view.shows, act.sessions)) and view.undo_preview != -act.event.id:
         view.undo_preview = -act.event.id
         return f"U again does again: {history.words(act)}"
     view.undo_preview = None
