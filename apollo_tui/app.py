@@ -251,10 +251,10 @@ class ApolloApp(HookedApp, inherit_bindings=False):
                 from apollo_tui.screens.compare import CompareScreen
 
                 self.push_screen(CompareScreen(self.context, one, other))
-            case ToExport(session):
+            case ToExport(session, chosen):
                 from apollo_tui.screens.export import ExportScreen
 
-                self.push_screen(ExportScreen(self.context, session))
+                self.push_screen(ExportScreen(self.context, session, chosen))
             case ToCommands():
                 from apollo_tui.commands import ask_command
 

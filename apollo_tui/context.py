@@ -140,9 +140,10 @@ class ToOutput(msgspec.Struct, frozen=True):
 
 
 class ToExport(msgspec.Struct, frozen=True):
-    """Sessions to training data; ``session`` is the one that was looked at."""
+    """Sessions to training data; ``session`` is the one that was looked at, ``chosen`` are those that were marked."""
 
     session: str | None
+    chosen: tuple[str, ...] = ()
 
 
 class ToReview(msgspec.Struct, frozen=True):

@@ -24,7 +24,18 @@ from apollo_tui.context import AppContext, GivesWay, View
 from apollo_tui.key_queue import TextOfKeys
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
-from apollo_tui.screens.key_acts import advice, attention, control, files, judgement, movement, output, search, undo
+from apollo_tui.screens.key_acts import (
+    advice,
+    attention,
+    control,
+    files,
+    finding,
+    judgement,
+    movement,
+    output,
+    search,
+    undo,
+)
 from apollo_tui.terminal.textual_private import is_closing, offer_key, run_binding, send_event
 from widgets.paint import is_field
 from widgets.sanitise import clean_line
@@ -152,7 +163,8 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "false_alarm": attention.false_alarm,
     "output": follow_output,
     "copy_line": output.copy_line,
-    "by_attention": BoardScreen.order_by_attention,
+    "by_attention": BoardScreen.turn_order,
+    "group": BoardScreen.toggle_groups,
     "sub_agents": movement.show_relatives,
     "outline": toggle_outline,
     "filter": choose_filter,
@@ -173,6 +185,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     # advice
     "advise": advise,
     "mark_session": BoardScreen.mark_session,
+    "act_on_marked": finding.act_on_marked,
     "advise_marked": advice.advise_marked,
     "answer": advice.answer,
     # judgement
@@ -206,6 +219,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "new": control.open_new_session,
     # finding and taking along
     "search": movement.search,
+    "only": finding.find_sessions,
     "next_match": movement.next_match,
     "previous_match": movement.previous_match,
     "copy": search.copy,

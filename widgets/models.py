@@ -202,6 +202,8 @@ class SessionView(msgspec.Struct, frozen=True):
     sign_off: str = ""
     begins: str = ""
     """Of which session it is a branch or a child."""
+    group: str = ""
+    """What the sessions from here on have in common, at the first of them."""
     parent: str = ""
     """The id of the session that started it, where that is in the list."""
     children: int = 0

@@ -36,6 +36,8 @@ WIDE: Final = 34
 INDENT: Final = 4
 LEAST_LINE: Final = 12
 """Cells below which what a session does last says nothing beside its sub-agents."""
+HEADING: Final = -1
+"""The row above a session that says what it and those below it have in common."""
 BELOW: Final = 2
 """Cells that a sub-agent stands further right than the session that started it."""
 MINUTE_MS: Final = 60_000
@@ -76,6 +78,8 @@ class SessionList(Painter, can_focus=True):
         self._marked: frozenset[str] = frozenset()
         self._digits = 1
         """Cells of the longest number."""
+        self._lines: list[tuple[int, int]] = []
+        """What stands in each row from the top: the place of a session, and which of its rows; HEADING above it."""
 
     def update(self, views: Sequence[SessionView]) -> None:
         """New facts. Sessions keep their rows; new ones come last, so that nothing moves under the cursor."""
@@ -89,6 +93,9 @@ class SessionList(Painter, can_focus=True):
         if shown != self._shown or digits != self._digits:
             if self._selected not in shown:
                 self._selected = shown[0] if shown else ""
+            self._show_rows(shown)
+            return
+        if any(one in before and before[one].group != given[one].group for one in shown):
             self._show_rows(shown)
             return
         for at, one in enumerate(shown):
@@ -151,6 +158,10 @@ class SessionList(Painter, can_focus=True):
         """Mark sessions that are chosen for something (an export, the same advice)."""
         self._marked = sessions
         self.refresh()
+
+    def has(self, session: str) -> bool:
+        """Whether the session is in the list, its row in sight or folded away."""
+        return session in self._views
 
     @property
     def selected(self) -> str:
@@ -217,27 +228,47 @@ class SessionList(Painter, can_focus=True):
     @property
     def _tall(self) -> int:
         """Rows of a session."""
-        roomy = len(self._shown) * ROOMY_ROWS <= self.size.height and self.size.width < ONE_LINE
-        return ROOMY_ROWS if roomy else ROWS
+        rows = len(self._shown) * ROOMY_ROWS + self._headings
+        return ROOMY_ROWS if rows <= self.size.height and self.size.width < ONE_LINE else ROWS
+
+    @property
+    def _headings(self) -> int:
+        return sum(bool(self._views[one].group) for one in self._shown)
 
     @property
     def _fits(self) -> int:
         """How many sessions are in sight; where some are not, the last row says so."""
-        height = self.size.height
-        return max(1, height // self._tall if len(self._shown) * self._tall <= height else (height - 1) // self._tall)
+        return max(1, self._last_from(self._lines) - self._top + 1)
+
+    @staticmethod
+    def _last_from(lines: list[tuple[int, int]]) -> int:
+        """The place of the last session of these rows."""
+        return lines[-1][0] if lines else -1
+
+    def _lines_from(self, top: int) -> list[tuple[int, int]]:
+        """The rows where the session at ``top`` is the first."""
+        tall, height = self._tall, self.size.height
+        room = height if len(self._shown) * tall + self._headings <= height else height - 1
+        lines: list[tuple[int, int]] = []
+        for at in range(top, len(self._shown)):
+            parts = [HEADING] if self._views[self._shown[at]].group else []
+            parts += range(tall)
+            if lines and len(lines) + len(parts) > room:
+                break
+            lines += [(at, part) for part in parts]
+        return lines
 
     def _at(self, y: int) -> int | None:
         """The place of the session in row ``y``."""
-        at = y // self._tall
-        return self._top + at if at < self._fits and self._top + at < len(self._shown) else None
+        return self._lines[y][0] if y < len(self._lines) and self._lines[y][0] < len(self._shown) else None
 
     def row(self, y: int) -> Line:
         """The first row says which and how, the second why it stands out or what it does; a third goes on."""
         at = self._at(y)
         if at is None:
             return self._out_of_sight() if y == self.size.height - 1 else ()
-        view = self._views[self._shown[at]]
-        return self._rows(view)[y % self._tall]
+        view, part = self._views[self._shown[at]], self._lines[y][1]
+        return ((f" {clean_line(view.group)}", "strong"),) if part == HEADING else self._rows(view)[part]
 
     def _rows(self, view: SessionView) -> list[Line]:
         if self._tall == ROWS:
@@ -295,7 +326,7 @@ class SessionList(Painter, can_focus=True):
     def row_selected(self, y: int) -> bool:
         """Whether row ``y`` belongs to the selected session."""
         at = self._at(y)
-        return at is not None and self._shown[at] == self._selected
+        return at is not None and self._shown[at] == self._selected and self._lines[y][1] != HEADING
 
     def _first(self, view: SessionView) -> Line:
         here = view.id == self._selected
@@ -344,18 +375,24 @@ class SessionList(Painter, can_focus=True):
 
     def _repaint(self, at: int) -> None:
         if 0 <= at - self._top < self._fits:
-            for row in range(self._tall):
-                self.repaint_row((at - self._top) * self._tall + row)
+            for row, (place, _) in enumerate(self._lines):
+                if place == at:
+                    self.repaint_row(row)
         else:
             self.repaint_row(self.size.height - 1)
 
     def _into_view(self) -> bool:
-        fits = self._fits
         before = self._top
         if self._selected in self._shown:
             at = self._shown.index(self._selected)
-            self._top = max(at - fits + 1, min(self._top, at))
-        self._top = max(0, min(self._top, len(self._shown) - fits))
+            self._top = max(min(self._top, at), at - self.size.height // self._tall)
+            while self._last_from(self._lines_from(self._top)) < at:
+                self._top += 1
+        self._top = max(0, min(self._top, len(self._shown) - 1))
+        # No row stays blank as long as there is a session above.
+        while self._top > 0 and self._last_from(self._lines_from(self._top - 1)) == len(self._shown) - 1:
+            self._top -= 1
+        self._lines = self._lines_from(self._top)
         return self._top != before
 
 

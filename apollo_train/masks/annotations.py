@@ -114,9 +114,7 @@ def read_annotations(reader: LogReader, session: str, position: int) -> Annotati
     found: Annotations | None = None
     for event in read_events(reader, session, position, KINDS):
         if isinstance(event.body, ev.SessionCreated):
-            found = Annotations(
-                session, event.body, event.at, position, terms=event.body.terms, tags=event.body.tags
-            )
+            found = Annotations(session, event.body, event.at, position, terms=event.body.terms, tags=event.body.tags)
             found.read_repeats = partial(read_repeats, reader, session, position=position)
         if found is not None:
             _take(found, event)

@@ -143,7 +143,9 @@ def _join(acts: Sequence[Act]) -> list[Act]:
         elif act is parts[-1]:
             left = any(not part.undone and not part.stuck for part in parts)
             undone = not left and any(part.undone for part in parts)
-            whole = msgspec.structs.replace(parts[0], members=tuple(parts), undone=undone, stuck=not left and not undone)
+            whole = msgspec.structs.replace(
+                parts[0], members=tuple(parts), undone=undone, stuck=not left and not undone
+            )
             found.append(whole)
     return found
 
@@ -153,9 +155,7 @@ def _bulk_of(act: Act) -> str:
     return body.bulk if isinstance(body, ev.ReversibleAct) else ""
 
 
-def _acts(
-    book: UndoBook, open_advice: Mapping[str, Collection[int]], summaries: Mapping[str, Summary]
-) -> list[Act]:
+def _acts(book: UndoBook, open_advice: Mapping[str, Collection[int]], summaries: Mapping[str, Summary]) -> list[Act]:
     drafts = {(e.session, e.body.advice) for e in book.events if isinstance(e.body, ev.AdviceWithdrawn)}
     acts: list[Act] = []
     for event in book.events:
@@ -315,8 +315,8 @@ class UndoHistory:
             case ev.SessionRenamed(title=title):
                 return f"the name {title} of {where}"
             case ev.SessionTagged() as body:
-                said = [f"+{tag}" for tag in body.added] + [f"-{tag}" for tag in body.removed]
-                return f"tags of {where}: {' '.join(said)}"
+                changes = [f"+{tag}" for tag in body.added] + [f"-{tag}" for tag in body.removed]
+                return f"tags of {where}: {' '.join(changes)}"
             case ev.ControlRequested(verb=verb):
                 return f"{verb} of {where}"
             case ev.AdviceEdited(advice=number, text=text):
@@ -370,9 +370,7 @@ class UndoHistory:
         done, problems = await self._do_each([part for part in act.parts if part.undone], self._do_again)
         return f"done again: {self.words(_of_parts(done))} · u undoes{problems}"
 
-    async def _do_each(
-        self, parts: Sequence[Act], do: Callable[[Act], Awaitable[None]]
-    ) -> tuple[Sequence[Act], str]:
+    async def _do_each(self, parts: Sequence[Act], do: Callable[[Act], Awaitable[None]]) -> tuple[Sequence[Act], str]:
         """Do it to each; those to which it was done, and what went wrong with the others. Raises NotDone if all did."""
         done: list[Act] = []
         problems: list[NotDone] = []

@@ -14,10 +14,12 @@ from apollo_tui import keys
 from apollo_tui.backend.job_lines import JobKey
 from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.base import ApolloScreen
+from apollo_tui.screens.board_rows import BoardRows
 from apollo_tui.screens.board_tickers import Tickers, explain_no_action
 from apollo_tui.screens.composer import DraftComposer
 from apollo_tui.screens.key_acts.attention import open_entry
 from apollo_tui.state.board import WINDOW, Change
+from apollo_tui.state.board_order import Order
 from apollo_tui.state.judged_place import judged_seq, places_of_entries
 from widgets.composer import Composer
 from widgets.models import Entry
@@ -45,6 +47,7 @@ class BoardScreen(ApolloScreen):
         self.composer = self._composer = DraftComposer(self)
         self.listing = SessionList(id="sessions")
         self.wall = Wall(id="wall")
+        self.rows = BoardRows(context, self.listing)
         self._came_from: list[str] = []
         self._tickers = Tickers(context.state)
         self.panes: int | None = None
@@ -52,6 +55,7 @@ class BoardScreen(ApolloScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         """List and wall, then the composer."""
+        yield self.rows.line
         yield Horizontal(self.listing, self.wall, id="body")
         yield self.composer
 
@@ -96,6 +100,7 @@ class BoardScreen(ApolloScreen):
         """Give the wall what is new; it is painted at the tick."""
         super().take_change(change)
         state = self.context.state
+        self.rows.take(change.sessions)
         touched = change.entries or {session: set[int]() for session in change.sessions}
         for session, seqs in touched.items():
             now = state.sessions.get(session)
@@ -111,9 +116,7 @@ class BoardScreen(ApolloScreen):
 
     def paint(self, now: int) -> None:
         """List, titles and the choice of panes."""
-        state = self.context.state
-        order = state.order()
-        views = [state.view(session, now) for session in order]
+        views = self.rows.views(now)
         if self.apollo.line_speed.slow:
             views = self._tickers.add_to(views, now)
         else:
@@ -163,7 +166,7 @@ class BoardScreen(ApolloScreen):
         """A pane for each session, or for those about the current one; a sub-agent has that of its session while it is
         the current one."""
         state = self.context.state
-        order = state.roots()
+        order = self.rows.roots()
         current = self.session or (order[0] if order else "")
         if current and current not in order:
             root = state.families.root(current)
@@ -199,6 +202,8 @@ class BoardScreen(ApolloScreen):
         """Make a session the current one; the focus stays where it is. ``remember``: ``ctrl+o`` leads back."""
         if remember and self.session and session != self.session:
             self._came_from.append(self.session)
+        if not self.listing.has(session) and session not in self.rows.sessions():
+            self._bring_into_sight(session)
         self.listing.select(session)
         self._choose_panes()
         self._stale = True
@@ -206,7 +211,7 @@ class BoardScreen(ApolloScreen):
     def key_context(self) -> keys.KeyContext:
         """Also whether there is a session to go back to, and whether some are marked."""
         return msgspec.structs.replace(
-            super().key_context(), came_from=bool(self._came_from), marked=bool(self.context.marked)
+            super().key_context(), came_from=bool(self._came_from), marked=bool(self.rows.marked())
         )
 
     def jump_back(self) -> None:
@@ -224,10 +229,12 @@ class BoardScreen(ApolloScreen):
     def mark_session(self) -> None:
         """Mark or unmark the current session."""
         if self.session:
-            self.context.marked ^= {self.session}
-            self.listing.mark(frozenset(self.context.marked))
+            self._mark(self.context.marked ^ {self.session})
             count = len(self.context.marked)
-            self.say(f"{count} marked: I writes to all of them" if count else "none is marked")
+            act, advise = (keys.key_name(id, self.context.config.keys) for id in ("act_on_marked", "advise_marked"))
+            self.say(
+                f"{count} marked: {act} acts on all of them, {advise} writes to them" if count else "none is marked"
+            )
 
     def on_session_list_highlighted(self, message: SessionList.Highlighted) -> None:
         """The list moved."""
@@ -273,21 +280,59 @@ class BoardScreen(ApolloScreen):
             shown = next(entry.seq for entry in reversed(entries) if entry.seq <= seq)
             self._select(judged_seq(places_of_entries(entries), seq) or shown)
 
-    def order_by_attention(self) -> None:
-        """Order the list by who needs somebody, once; again: by number. Nothing moves by itself."""
-        by_number = self.context.state.order()
-        wanted = self.context.state.by_attention(self.context.clock())
-        if self.listing.order == tuple(self.listing.rows_of(wanted)) and wanted != by_number:
-            self.listing.reorder(by_number)
-            self.say("by number")
-            return
-        self.listing.reorder(wanted)
-        self._stale = True
-        self.say(
-            "by who needs you; the second row of a session says why · o again: by number"
-            if wanted != by_number
-            else "the order by who needs you is the order by number"
-        )
+    # --- which sessions, in which order ------------------------------------------------------------------------------
+
+    def show_only(self, text: str) -> str:
+        """Show the sessions that these words mean; without words all of them. Returns the receipt."""
+        said = self.rows.only(text)
+        self._show_rows()
+        return said
+
+    def turn_order(self, order: Order | None = None) -> None:
+        """Order the list by another thing, or by this one, once: nothing moves by itself."""
+        said = self.rows.turn_order(order)
+        self._show_rows()
+        self.say(said)
+
+    def toggle_groups(self) -> None:
+        """Sessions of one task together, or as they were."""
+        said = self.rows.toggle_groups()
+        self._show_rows()
+        self.say(said)
+
+    def _show_rows(self) -> None:
+        now = self.context.clock()
+        self.rows.show(now)
+        if self.session is not None:
+            self._choose_panes()
+        self.invalidate()
+        self.paint(now)
+
+    def marked_sessions(self) -> list[str]:
+        """The marked sessions that are in sight."""
+        return self.rows.marked()
+
+    def _bring_into_sight(self, session: str) -> None:
+        """The filter hides where somebody goes to: it has to give way; the archive does not."""
+        name, key = self.context.name(session), keys.key_name("only", self.context.config.keys)
+        if session not in self.context.state.order():
+            self.say(f"{name} is archived: {key} and the word archived shows it", "warning")
+        else:
+            self.show_only("")
+            self.say(f"{name} was out of sight: all sessions are shown again", "warning")
+
+    def mark_all(self) -> None:
+        """Mark all sessions that are shown."""
+        self._mark(self.context.marked | set(self.rows.sessions()))
+
+    def unmark_all(self) -> None:
+        """No session is marked any more, in sight or not."""
+        self._mark(set())
+
+    def _mark(self, sessions: set[str]) -> None:
+        self.context.marked = sessions
+        self.listing.mark(frozenset(sessions))
+        self.invalidate()
 
     async def on_wall_history_needed(self, message: Wall.HistoryNeeded) -> None:
         """The reader is at the oldest entry of a pane: read what lies before it."""
@@ -322,8 +367,10 @@ class BoardScreen(ApolloScreen):
         if self.wall.has_focus and self.wall.selected is not None and self.session:
             self.wall.select(self.session, None)
             self.wall.follow(self.session)
-        else:
+        elif self.wall.has_focus or not self.rows.filter.words:
             self.set_focus(self.listing)
+        else:
+            self.say(self.show_only(""))
 
     def leave(self) -> None:
         """Leave the app; what will stop before morning is said first."""

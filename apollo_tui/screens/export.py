@@ -54,13 +54,17 @@ class ExportScreen(ApolloScreen):
     place: ClassVar[keys.Place] = "export"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("export"))
 
-    def __init__(self, context: AppContext, session: str | None) -> None:
+    def __init__(self, context: AppContext, session: str | None, chosen: tuple[str, ...] = ()) -> None:
         super().__init__(context)
         order = context.state.order()
+        self._archived = [one for one in chosen if one not in order]
+        """Those are listed only where somebody chose them before."""
         done = [one for one in order if context.state.sessions[one].summary.state in ENDED]
-        self._chosen = frozenset([session, *context.state.families.below(session)] if session else done or order)
-        self._shown = session or (order[0] if order else None)
-        title = context.state.sessions[session].summary.title if session else "apollo"
+        families = context.state.families
+        wanted = (session,) if session else chosen
+        self._chosen = frozenset([*wanted, *(one for each in wanted for one in families.below(each))] or done or order)
+        self._shown = session or next(iter(chosen or order), None)
+        title = context.state.sessions[wanted[0]].summary.title if len(wanted) == 1 else "apollo"
         self._out = default_path(title, next(iter(FORMATS)), Path.cwd())
         self._settings = {
             "format": next(iter(FORMATS)),
@@ -107,7 +111,7 @@ class ExportScreen(ApolloScreen):
     def _fill(self) -> None:
         state = self.context.state
         rows = []
-        for session in state.order():
+        for session in (*state.order(), *self._archived):
             if not self._unfolded.issuperset(state.families.above(session)):
                 continue
             s = state.sessions[session].summary

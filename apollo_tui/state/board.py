@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from apollo_tui.state.attention import Attention
+from apollo_tui.state.board_filter import SessionFacts
 from apollo_tui.state.read_marks import ReadMarks
 from sessions import events as ev
 from sessions.annotators import shown_name
@@ -88,6 +89,8 @@ class SessionState(msgspec.Struct):
     """Seqs of the questions in the window, by number."""
     newest: int = 0
     """Seq of the newest action, for the list."""
+    annotators: set[str] = msgspec.field(default_factory=set)
+    """Who said something of it or to it, by name, as far as its flags and its newest events tell."""
     loaded: bool = False
     """Whether the window of entries was read from the log."""
 
@@ -270,6 +273,32 @@ class BoardState:
             return True
         return not any(self.sessions[one].summary.archived for one in (session, *self.families.above(session)))
 
+    def all_sessions(self) -> list[str]:
+        """Session ids like ``order``, archived ones too."""
+        return self.families.order()
+
+    def facts(self, session: str, now: int, *, marked: bool) -> SessionFacts:
+        """What a filter can ask of a session."""
+        known = self.sessions[session]
+        summary = known.summary
+        worst = self.attention.worst(summary, now)
+        return SessionFacts(
+            session=session,
+            number=summary.number,
+            title=summary.title,
+            state=summary.state,
+            model=summary.model,
+            harness=summary.harness,
+            task=self.sessions[self.families.root(session)].summary.task_id,
+            tags=summary.tags,
+            annotators=frozenset(known.annotators),
+            needs=worst is not None and not worst.quiet,
+            unread=bool(self.unread_seqs(session)),
+            flagged=summary.flags > 0,
+            signed=bool(known.remarks.sign_offs) or bool(summary.sign_off),
+            marked=marked,
+        )
+
     def roots(self) -> list[str]:
         """The sessions of ``order`` that are nobody's sub-agents."""
         return [session for session in self.order() if not self.families.parent(session)]
@@ -410,7 +439,12 @@ class BoardState:
         return now.book.entry(seq) if now else None
 
 
+UNSAID: Final = frozenset({"cursor.moved", "effort.spent", "export.written"})
+"""Kinds by which a person says nothing of a session."""
+
+
 def _fold_verdict(now: SessionState, event: ev.Event) -> None:
+    _fold_annotator(now, event)
     now.remarks.fold(event)
     if isinstance(event.body, ev.FlagSet):
         now.flags[event.body.flag] = (event.actor, event.body)
@@ -418,7 +452,14 @@ def _fold_verdict(now: SessionState, event: ev.Event) -> None:
         now.flags.pop(event.body.flag, None)
 
 
+def _fold_annotator(now: SessionState, event: ev.Event) -> None:
+    who, _, name = event.actor.partition(":")
+    if who == "human" and event.kind not in UNSAID:
+        now.annotators.add(name)
+
+
 def _fold_advice(now: SessionState, event: ev.Event) -> None:
+    _fold_annotator(now, event)
     if isinstance(event.body, ev.AdviceQueued):
         now.advice[event.seq] = event.body.advice
     elif isinstance(event.body, ev.QuestionAsked):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
+from itertools import count, groupby
 from typing import Final, Literal
 
 from sessions.fold.families import Families
@@ -45,10 +44,8 @@ def sort_sessions(
             return families.order({id: -summary.progress_at for id, summary in summaries.items()})
         case "name":
             # A tree goes by the name of the session that it began with.
-            places: Iterable[tuple[str, int]] = zip(
-                sorted(summaries, key=lambda id: _name_key(summaries[id].title)), count(), strict=False
-            )
-            return _order_by_own(families, dict(places))
+            named = sorted(summaries, key=lambda id: (_name_key(summaries[id].title), summaries[id].number))
+            return _order_by_own(families, dict(zip(named, count(), strict=False)))
         case _:
             return families.order()
 
@@ -68,21 +65,25 @@ def _name_key(title: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts if part]
 
 
-def group_by_task(
-    order: Sequence[str], summaries: Mapping[str, Summary], families: Families
-) -> tuple[list[str], dict[str, str]]:
-    """``order`` with the sessions of a task together, in the place of the first of them; and the words of each group
-    by its first session. A sub-agent stands with the session that started it."""
-    tasks = {id: summaries[families.root(id)].task_id or NO_TASK for id in order}
+def group_by_task(order: Sequence[str], summaries: Mapping[str, Summary], families: Families) -> list[str]:
+    """``order`` with the sessions of a task together, in the place of the first of them. A sub-agent stands with the
+    session that started it."""
     first: dict[str, int] = {}
     for place, id in enumerate(order):
-        first.setdefault(tasks[id], place)
-    grouped = sorted(order, key=lambda id: first[tasks[id]])
-    sizes = Counter(tasks[id] for id in order if not families.parent(id))
+        first.setdefault(task_of(id, summaries, families), place)
+    return sorted(order, key=lambda id: first[task_of(id, summaries, families)])
+
+
+def group_words(rows: Sequence[str], summaries: Mapping[str, Summary], families: Families) -> dict[str, str]:
+    """What stands at the first row of each run of one task: the task, and how many sessions it has there."""
     words: dict[str, str] = {}
-    said: set[str] = set()
-    for id in grouped:
-        if tasks[id] not in said:
-            said.add(tasks[id])
-            words[id] = f"{tasks[id]} ({sizes[tasks[id]]})" if sizes[tasks[id]] > 1 else tasks[id]
-    return grouped, words
+    for task, run in groupby(rows, lambda id: task_of(id, summaries, families)):
+        first, *more = run
+        count = sum(not families.parent(id) for id in (first, *more))
+        words[first] = f"{task} ({count})" if count > 1 else task
+    return words
+
+
+def task_of(session: str, summaries: Mapping[str, Summary], families: Families) -> str:
+    """What the task is called of the session, or of the one that its tree began with."""
+    return summaries[families.root(session)].task_id or NO_TASK

@@ -203,7 +203,7 @@ async def test_the_list_is_ordered_by_need_on_a_key_only_and_the_cursor_stays_on
         assert view.listing.order[:3] == (asks, loops, well)
         await pilot.press("o")
         assert view.listing.order[-1] == well
-        await pilot.press("o")
+        await pilot.press("o", "o", "o")
         assert list(view.listing.order) == app.context.state.order()
 
 

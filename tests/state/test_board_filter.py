@@ -22,7 +22,8 @@ def found(text: str) -> str:
     ("text", "sessions"),
     [
         ("", "abcde"), ("TUNE", "a"), ("lr", "ab"), ("12", "d"), ("codex", "c"),
-        ("tag:keep", "ad"), ("tag:kee", ""), ("tag:keep,old", "acd"), ("-tag:keep", "bce"), ("tag:keep state:running", "a"),
+        ("tag:keep", "ad"), ("tag:kee", ""), ("tag:keep,old", "acd"), ("-tag:keep", "bce"),
+        ("tag:keep state:running", "a"),
         ("state:paused,finished", "bc"), ("state:need", "e"), ("state:p", ""), ("state:nonsense", ""),
         ("archived", "d"), ("-archived", "abce"), ("task:sweep", "ab"), ("model:glm", "ac"), ("model:codex", "c"),
         ("annotator:ada", "b"), ("annotator:ben", ""), ("is:need", "a"), ("is:unread", "b"), ("is:flagged", "e"),

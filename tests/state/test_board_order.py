@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apollo_tui.state.board_order import group_by_task, next_order, sort_sessions
+from apollo_tui.state.board_order import group_by_task, group_words, next_order, sort_sessions
 from sessions import events as ev
 from sessions.fold.families import Families
 from sessions.fold.summary import Summary
@@ -47,9 +47,10 @@ def test_sessions_of_a_task_stand_together_where_the_first_of_them_stood() -> No
         summary("a", 1), summary("b", 2, task_id="lr"), summary("c", 3), summary("d", 4, task_id="lr"),
         summary("e", 5, task_id="other", begins=child_of("b")),
     )  # fmt: skip
-    assert group_by_task(families.order(), known, families) == (
-        ["a", "c", "b", "e", "d"], {"a": "no task name (2)", "b": "lr (2)"},
-    )  # fmt: skip
+    rows = group_by_task(families.order(), known, families)
+    assert rows == ["a", "c", "b", "e", "d"]
+    assert group_words(rows, known, families) == {"a": "no task name (2)", "b": "lr (2)"}
+    assert group_words(["d", "a", "b"], known, families) == {"d": "lr", "a": "no task name", "b": "lr"}
 
 
 def test_one_key_goes_through_all_orders() -> None:

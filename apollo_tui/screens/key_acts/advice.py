@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from apollo_tui.acts.drafts import Draft
 from apollo_tui.context import View
 from sessions import events as ev
@@ -13,10 +15,17 @@ def advise(view: View) -> None:
         view.composer.open(view.session)
 
 
-def advise_marked(view: View) -> None:
-    """Write the same advice to all marked sessions."""
-    context = view.context
-    chosen = [session for session in context.state.order() if session in context.marked]
+class Marks(View, Protocol):
+    """A view on which sessions can be marked."""
+
+    def marked_sessions(self) -> list[str]:
+        """The marked sessions that are in sight."""
+        ...
+
+
+def advise_marked(view: Marks) -> None:
+    """Write the same advice to all marked sessions that are in sight."""
+    context, chosen = view.context, view.marked_sessions()
     if chosen:
         view.composer.open(chosen[0], Draft(chosen[0], "", context.clock(), also=tuple(chosen[1:])))
 
