@@ -222,8 +222,9 @@ class SessionList(Painter, can_focus=True):
             self.post_message(self.Highlighted(self._selected))
 
     def on_resize(self) -> None:
-        """Keep the selected session in sight."""
+        """Keep the selected session in sight; other rows fit now."""
         self._into_view()
+        self.refresh()
 
     @property
     def _tall(self) -> int:
@@ -385,7 +386,7 @@ class SessionList(Painter, can_focus=True):
         before = self._top
         if self._selected in self._shown:
             at = self._shown.index(self._selected)
-            self._top = max(min(self._top, at), at - self.size.height // self._tall)
+            self._top = max(0, min(self._top, at), at - self.size.height // self._tall)
             while self._last_from(self._lines_from(self._top)) < at:
                 self._top += 1
         self._top = max(0, min(self._top, len(self._shown) - 1))

@@ -282,8 +282,10 @@ class BoardScreen(ApolloScreen):
 
     # --- which sessions, in which order ------------------------------------------------------------------------------
 
-    def show_only(self, text: str) -> str:
-        """Show the sessions that these words mean; without words all of them. Returns the receipt."""
+    def show_only(self, text: str, *, settled: bool = True) -> str:
+        """Show the sessions that these words mean; without words all of them. Returns the receipt. ``settled``: they
+        are not being typed any more."""
+        self.rows.settled = settled
         said = self.rows.only(text)
         self._show_rows()
         return said

@@ -25,6 +25,8 @@ class BoardRows:
         self._found = FoundSessions()
         self._order: Order = "number"
         self._grouped = False
+        self.settled = True
+        """Whether the filter is what somebody wants, and not a word that is still being typed."""
         self._placed: list[str] | None = None
         """All sessions, in the order that was asked for; None: by number."""
 
@@ -62,6 +64,8 @@ class BoardRows:
             rows = [one for one in self._listing.order if one in known]
             words = group_words(rows, known, state.families)
             views = [msgspec.structs.replace(view, group=words.get(view.id, "")) for view in views]
+        if not self.settled:
+            return views  # the field that is typed into says what is shown
         if self._found:
             candidates = len(self._candidates(self._found.filter))
             self.line.update(FilterView(self._found.filter.text, len(views), candidates, self.marked_out()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from apollo_tui.acts.bulk import BulkActs
@@ -25,7 +26,14 @@ def find_sessions(board: BoardScreen) -> None:
         if words is not None:
             board.say(said)
 
-    board.ask(FilterPrompt(before, board.show_only, lambda text: complete_filter(text, board.rows.facts(text))), take)
+    board.ask(
+        FilterPrompt(
+            before,
+            partial(board.show_only, settled=False),
+            lambda text: complete_filter(text, board.rows.facts(text)),
+        ),
+        take,
+    )
 
 
 def act_on_marked(board: BoardScreen) -> None:

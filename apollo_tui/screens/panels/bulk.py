@@ -16,13 +16,13 @@ ROWS: Final[Mapping[Deed, tuple[str, str]]] = {
     "resume": ("r", "resume"),
     "sign_off": ("s", "sign off: one word on each"),
     "tag": ("t", "tag, or take tags away"),
-    "archive": ("a", "archive: out of sight, nothing is deleted"),
+    "archive": ("a", "archive: nothing is deleted"),
     "unarchive": ("b", "bring back from the archive"),
     "export": ("e", "export"),
 }
 NAMED: Final = 6
 """So many sessions are named in the title."""
-WORDS: Final = 44
+WORDS: Final = 40
 """Cells of the column of deeds."""
 
 
@@ -42,7 +42,6 @@ class BulkPanel(PanelScreen[str]):
         out_of_sight: int,
     ) -> None:
         rows = [_row(deed, sessions, summaries, names) for deed in ROWS]
-        # A deed that nobody here can be asked to undo is not in the way.
         rows = [row for row in rows if row.id != "unarchive" or not row.disabled]
         rows.append(Choice("advise", "advise: the same words to each", key="i", disabled="" if marked else "mark some"))
         if shown > len(sessions) or not marked:
@@ -65,7 +64,8 @@ def _row(deed: Deed, sessions: Sequence[str], summaries: Mapping[str, Summary], 
     key, words = ROWS[deed]
     reach = reach_of(deed, sessions, summaries)
     count = f"{len(reach.can)} of {len(sessions)}" if len(sessions) > 1 else ""
-    refused = say_refusals(reach.cannot, names)
+    reasons = {why for _, why in reach.cannot}
+    refused = say_refusals(reach.cannot, names) if reach.can or len(reasons) > 1 else ", ".join(reasons)
     text = f"{words:<{WORDS - 10}} {count:<8} {refused if reach.can else ''}".rstrip()
     return Choice(deed, text, key=key, disabled=refused if not reach.can else "")
 

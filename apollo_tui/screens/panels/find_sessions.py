@@ -20,7 +20,7 @@ MOST: Final = 8
 """Rows of completions at most."""
 WORD: Final = 28
 """Cells of the column of words."""
-HINT: Final = "text, " + ", ".join(f"{field}:" for field in FIELDS if field != "text") + " · -word leaves out"
+HINT: Final = " ".join(f"{field}:" for field in FIELDS if field != "text") + " · -word leaves out"
 
 
 class FilterPrompt(Modal[str]):
