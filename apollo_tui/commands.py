@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from apollo_tui import keys
 from apollo_tui.acts import host_control
+from apollo_tui.acts.bulk import BulkActs, rename
 from apollo_tui.acts.signoffs import write_note
 from apollo_tui.backend.feed import NotDone
+from apollo_tui.command_words import find_label, find_order, offer_words
 from apollo_tui.context import View
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.key_acts import attention, judgement, movement, search, undo
 from apollo_tui.screens.panels.prompt import Command, CommandAct, CommandPrompt
 from apollo_tui.screens.session import SessionScreen
+from apollo_tui.state.board_order import WORDS as ORDERS
 from apollo_tui.terminal.line_speed import MODES
 from sessions.annotators import shown_name
 from sessions.errors import ApolloError
@@ -39,6 +43,54 @@ def _find(screen: ApolloScreen, words: list[str]) -> None:
         search.find_everywhere(screen, " ".join(words))
     elif isinstance(screen, View):
         search.find(screen)
+
+
+def _label(screen: ApolloScreen, words: list[str]) -> None:
+    if not words:
+        screen.apollo.press("label")
+        return
+    why = keys.explain_act("label", screen.key_context(), screen.context.config.keys)
+    label = find_label(screen.context, words[0])
+    if why or label is None:
+        raise NotDone(why or f"{words[0]} is no label, or not one alone: `:label` shows them")
+    if isinstance(screen, View):
+        judgement.set_label(screen, label, " ".join(words[1:]))
+
+
+def _only(screen: ApolloScreen, words: list[str]) -> None:
+    if not isinstance(screen, BoardScreen):
+        raise NotDone("only: works on the board")
+    if words:
+        screen.say(screen.show_only(" ".join(words)))
+    else:
+        screen.apollo.press("only")
+
+
+def _order(screen: ApolloScreen, words: list[str]) -> None:
+    order = find_order(words[0]) if words else None
+    if words and order is None:
+        raise NotDone(f":order {' | '.join(ORDERS)}")
+    if not isinstance(screen, BoardScreen):
+        raise NotDone("order: works on the board")
+    screen.turn_order(order)
+
+
+def _tag(screen: ApolloScreen, words: list[str]) -> None:
+    if screen.session:
+        screen.act(BulkActs(screen.context.feed, screen.context.state).tag([screen.session], words))
+
+
+def _rename(screen: ApolloScreen, words: list[str]) -> None:
+    if screen.session:
+        screen.act(rename(screen.context.feed, screen.context.state, screen.session, " ".join(words)))
+
+
+def _archive(deed: Literal["archive", "unarchive"]) -> CommandAct:
+    def run(screen: ApolloScreen, _: list[str]) -> None:
+        if screen.session:
+            screen.act(BulkActs(screen.context.feed, screen.context.state).control(deed, [screen.session]))
+
+    return run
 
 
 def _note(screen: ApolloScreen, words: list[str]) -> None:
@@ -147,6 +199,7 @@ def _edit(screen: ApolloScreen, _: list[str]) -> None:
 
 
 JUDGING: Final[tuple[Command, ...]] = (
+    Command("label", "[LABEL] [NOTE]", "Flag with a label and a note.", _label, True, True, key="label"),
     Command("find", "WORDS", 'Search all sessions: `find tool:run label:impatience "loss is nan"`.', _find, key="find"),
     Command("review", "", "One queue of what is unseen or suspicious.", _key("review"), key="review"),
     Command("unskip", "", "Put what you skipped back into the review.", _unskip),
@@ -321,8 +374,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("stop", "", "End the reply, the action and the jobs now; `:reopen` goes on.", _control("stop"), True, True),
     Command("interrupt", "", "Cut the reply under way.", _control("interrupt"), True, True, key="interrupt"),
     Command("reopen", "", "Let an ended session go on.", _control("reopen"), True, True),
-    Command("archive", "", "Out of sight; nothing is deleted.", _control("archive"), True, True),
-    Command("unarchive", "", "Back from the archive, paused.", _control("unarchive"), True, True),
+    Command("archive", "", "Out of sight; nothing is deleted.", _archive("archive"), True, True),
+    Command("unarchive", "", "Back from the archive, as it was.", _archive("unarchive"), True, True),
+    Command("rename", "TITLE", "Call it by another name; its number stays.", _rename, True, True, 1, "the new name"),
+    Command(
+        "tag", "TAG -TAG", "Give it tags, or take some away.", _tag, True, True, 1, "words, and -word to take away"
+    ),
     Command("drop", "", "Leave the last reply out of the context, and go on.", _control("drop"), True, True),
     Command("shorten", "", "Put a summary in the place of what was said.", _control("shorten"), True, True),
     Command("retry", "", "Send a refused request once more as it is.", _control("retry"), True, True),
@@ -356,6 +413,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
         True,
         key="workspace",
     ),
+    Command("only", "WORDS", "Show only some sessions: text, state:, tag:, task:, model: …", _only, key="only"),
+    Command("order", "need|activity|name|number", "Order the list.", _order, key="by_attention"),
     Command("archived", "", "Show or hide archived sessions.", _toggle_archived),
     Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
     Command("slow", "on | off | auto", "Over a slow line: one line per session instead of panes.", _slow),
@@ -394,21 +453,37 @@ def _commands_of_keys() -> tuple[Command, ...]:
 
 
 ACTS: Final = _commands_of_keys()
+OF_KEYS: Final = frozenset(command.name for command in ACTS)
 
 
 def commands_for(screen: ApolloScreen) -> list[Command]:
-    """The commands that can do something on this screen now; then every act of a key: first those that can be done.
+    """Every command and every act of a key; first those that can do something on this screen now.
 
-    An act that cannot says why, as its key does; what this session can never have says so in place of its help.
+    One that cannot says why; what this session can never have says so in place of its help.
     """
-    here, keymap = screen.key_context(), screen.context.config.keys
     held = screen.context.state.sessions.get(screen.session or "")
     hidden = NOT_OF_HARNESSES if held is not None and held.summary.harness else frozenset[str]()
-    found = [c for c in COMMANDS if (here.session or not c.session) and (here.writable or not c.write)]
-    found = [command for command in found if command.name not in hidden]
-    never = {command.name: keys.explain_never(command.key, here) for command in found if command.key}
-    found = [replace(c, help=why) if (why := never.get(c.name)) else c for c in found]
-    return found + sorted(ACTS, key=lambda act: bool(keys.explain_act(act.key, here, keymap)))
+    here, why = screen.key_context(), explain_commands(screen)
+    never = {command.name: keys.explain_never(command.key, here) for command in COMMANDS if command.key}
+    found = [command for command in (*COMMANDS, *ACTS) if command.name not in hidden]
+    found = [replace(one, help=never[one.name]) if never.get(one.name) else one for one in found]
+    return sorted(found, key=lambda command: bool(why(command)))
+
+
+def explain_commands(screen: ApolloScreen) -> Callable[[Command], str]:
+    """Says why a command does nothing on this screen now, in one line; "" if it does."""
+    here, keymap = screen.key_context(), screen.context.config.keys
+
+    def explain(command: Command) -> str:
+        if command.name in OF_KEYS:
+            return keys.explain_act(command.key, here, keymap)
+        if command.session and not here.session:
+            return keys.IDLE["session"]
+        if command.write and not here.writable:
+            return keys.IDLE["writable"].format(label=command.name)
+        return keys.explain_never(command.key, here) if command.key else ""
+
+    return explain
 
 
 def run_command(screen: ApolloScreen, text: str) -> None:
@@ -422,6 +497,10 @@ def run_command(screen: ApolloScreen, text: str) -> None:
         meant = f"; near it: {', '.join(near)}" if near else ""
         screen.say(f"no command is called {name}{meant}: `:` alone lists them", "error")
         return
+    if why := explain_commands(screen)(command):
+        screen.say(why, "warning")
+        return
+    screen.context.recent_commands.note(text)
     try:
         command.run(screen, words)
     except NotDone as problem:
@@ -435,4 +514,11 @@ def ask_command(screen: ApolloScreen) -> None:
         if text:
             run_command(screen, text)
 
-    screen.app.push_screen(CommandPrompt(commands_for(screen), screen.context.config.keys), take)
+    prompt = CommandPrompt(
+        commands_for(screen),
+        screen.context.config.keys,
+        why_not=explain_commands(screen),
+        recent=screen.context.recent_commands.lines(),
+        offers=lambda command, before, last: offer_words(screen, command.name, command.arguments, before, last),
+    )
+    screen.app.push_screen(prompt, take)

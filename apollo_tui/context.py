@@ -5,7 +5,9 @@ The protocols are here so that keys, panels and acts work on any view without kn
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -14,6 +16,7 @@ from apollo_tui.acts.annotator_time import EffortClock, Presence, Sight
 from apollo_tui.acts.control import SessionControl, session_name
 from apollo_tui.acts.drafts import Draft, Drafts
 from apollo_tui.acts.flags import Flags, Subject
+from apollo_tui.acts.recent_commands import RecentCommands
 from apollo_tui.acts.requests import send_annotation
 from apollo_tui.acts.review_queue import ReviewCount, ReviewQueue
 from apollo_tui.acts.undo import UndoHistory
@@ -69,6 +72,7 @@ class AppContext(msgspec.Struct):
     """Keys that were pressed on views since the start."""
     looks: Looks = msgspec.field(default_factory=Looks)
     """Files of workspaces as they were when they were looked at."""
+    recent_commands: RecentCommands = msgspec.field(default_factory=lambda: RecentCommands(Path(os.devnull), ""))
     searches: list[str] = msgspec.field(default_factory=list)
     """Newest last; the session and action screens share them."""
 
@@ -92,6 +96,7 @@ class AppContext(msgspec.Struct):
             presence=Presence(clock()),
             job_lines=JobLines(feed.paths),
             clock=clock,
+            recent_commands=RecentCommands(feed.paths.folder, feed.actor),
         )
 
     def name(self, session: str) -> str:

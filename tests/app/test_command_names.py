@@ -51,7 +51,7 @@ async def test_the_line_shows_the_key_also_that_of_the_config_and_does_the_act(
         await pilot.press("left_square_bracket", "colon", *"label")
         await until(pilot, lambda: "Flag with a label" in screen_text(app))
         row = next(row for row in screen_text(app).splitlines() if "Flag with a label" in row)
-        assert row.split()[1:3] == ["label", "Y"]
+        assert row.split()[1:5] == ["label", "[LABEL]", "[NOTE]", "Y"]
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
         await pilot.press("escape", "colon", *"flag", "enter")

@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from apollo_tui.acts.bulk import BulkActs
-from apollo_tui.context import ToExport
+from apollo_tui.context import ToExport, View
 from apollo_tui.screens.key_acts.advice import advise_marked
 from apollo_tui.state.board_filter import complete_filter
 
 if TYPE_CHECKING:
-    from apollo_tui.screens.board import BoardScreen
+    from apollo_tui.screens.board_rows import BoardRows
     from apollo_tui.state.bulk import Deed
 
 
-def find_sessions(board: BoardScreen) -> None:
+class Board(View, Protocol):
+    """A list of sessions that can be narrowed down, and in which some can be marked."""
+
+    @property
+    def rows(self) -> BoardRows:
+        """Which sessions it shows."""
+        ...
+
+    def show_only(self, text: str, *, settled: bool = True) -> str:
+        """Show the sessions that these words mean. Returns the receipt."""
+        ...
+
+    def marked_sessions(self) -> list[str]:
+        """The marked sessions that are in sight."""
+        ...
+
+    def mark_all(self) -> None:
+        """Mark all that are in sight."""
+        ...
+
+    def unmark_all(self) -> None:
+        """None is marked any more."""
+        ...
+
+
+def find_sessions(board: Board) -> None:
     """Show only some sessions; the list follows what is typed, and is as it was if that is left."""
     from apollo_tui.screens.panels.find_sessions import FilterPrompt
 
@@ -36,7 +61,7 @@ def find_sessions(board: BoardScreen) -> None:
     )
 
 
-def act_on_marked(board: BoardScreen) -> None:
+def act_on_marked(board: Board) -> None:
     """Choose what is done to the marked sessions in sight, or to the selected one where none is marked."""
     from apollo_tui.screens.panels.bulk import BulkPanel
 
@@ -77,11 +102,11 @@ def act_on_marked(board: BoardScreen) -> None:
     board.ask(panel, take)
 
 
-def _acts(board: BoardScreen) -> BulkActs:
+def _acts(board: Board) -> BulkActs:
     return BulkActs(board.context.feed, board.context.state)
 
 
-def _ask_verdict(board: BoardScreen, sessions: list[str]) -> None:
+def _ask_verdict(board: Board, sessions: list[str]) -> None:
     from apollo_tui.screens.panels.bulk import VerdictPanel
 
     def take(verdict: str | None) -> None:
@@ -91,7 +116,7 @@ def _ask_verdict(board: BoardScreen, sessions: list[str]) -> None:
     board.ask(VerdictPanel(len(sessions)), take)
 
 
-def _ask_tags(board: BoardScreen, sessions: list[str]) -> None:
+def _ask_tags(board: Board, sessions: list[str]) -> None:
     from apollo_tui.screens.panels.prompt import LinePrompt
 
     def take(text: str | None) -> None:

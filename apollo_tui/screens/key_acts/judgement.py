@@ -105,6 +105,11 @@ def _say(view: View, word: Word) -> None:
     )
 
 
+def set_label(view: View, label: str, note: str) -> None:
+    """Flag the action as bad, with this label."""
+    _say(view, Word("bad", label, note))
+
+
 def mark_recovery(view: View) -> None:
     """From this step on the agent is on its feet again."""
     _judge(view, view.context.flags.toggle_recovery)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import msgspec
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -65,6 +66,12 @@ def _words_of(command: Command) -> list[str]:
     return [*command.name.split("-"), *label]
 
 
+Offers = Callable[[Command, list[str], str], list[tuple[str, str]]]
+"""What the last word behind a command may become, and what that means, after the words before it."""
+RECENT: Final = 4
+"""So many of the lines that were run last stand first."""
+COLUMN: Final = 26
+"""Cells of the column of names and words."""
 MOST: Final = 14
 """Rows of completions at most."""
 SHARE: Final = 60
@@ -101,7 +108,8 @@ class LinePrompt(Modal[str]):
 
 
 class CommandPrompt(Modal[str]):
-    """``:``: type a command; tab completes, up and down choose."""
+    """``:``: type a command and its words; tab completes, up and down choose. What was run last stands first; what
+    cannot be done here says why."""
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -111,10 +119,26 @@ class CommandPrompt(Modal[str]):
         Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, commands: list[Command], keymap: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        commands: list[Command],
+        keymap: Mapping[str, str],
+        *,
+        why_not: Callable[[Command], str] = lambda _: "",
+        recent: Sequence[str] = (),
+        offers: Offers = lambda command, before, last: [],
+    ) -> None:
         super().__init__()
         self._commands = commands
+        self._by_name = {command.name: command for command in commands}
         self._keymap = keymap
+        self._why_not = {command.name: why_not(command) for command in commands}
+        self._recent = [line for line in recent if not self._why_not.get(line.split()[0], "-")]
+        self._offers = offers
+        self._moved = False
+        """Whether the cursor was put on a completion: enter takes it."""
+        self._lacks = ""
+        """What was missing when somebody wanted to run it."""
 
     def compose(self) -> ComposeResult:
         """The completions over the field."""
@@ -132,24 +156,60 @@ class CommandPrompt(Modal[str]):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Narrow the list down."""
+        self._moved = False
         self._complete(message.value)
 
     def _complete(self, text: str) -> None:
-        found = match_commands(self._commands, text)
-        rows = [
-            Choice(
-                command.name, f"{command.name + ' ' + command.arguments:<26} {self._key_of(command):<6} {command.help}"
-            )
-            for command in found
-        ]
+        command, before, last = self._split(text)
+        if command is None:
+            rows, said = self._rows(text), ""
+        else:
+            offers = self._offers(command, before, last)
+            rows = [Choice(word, f"{word:<{COLUMN}} {about}".rstrip()) for word, about in offers]
+            said = f"{command.name} {command.arguments}  {command.help}" if rows else ""
+            rows = rows or [self._row(command)]
+        self._hint(self._lacks or said)
+        self._lacks = ""
         listing = self.query_one(ChoiceList)
         listing.update(rows)
         listing.action_to_start()
         self._fit()
 
+    def _split(self, text: str) -> tuple[Command | None, list[str], str]:
+        """The command whose words are being typed, the words before the last, and that; None: it has no name yet."""
+        name, space, rest = text.lstrip().partition(" ")
+        command = self._by_name.get(name) if space else None
+        *before, last = rest.split(" ")
+        return command, [word for word in before if word], last
+
+    def _rows(self, text: str) -> list[Choice]:
+        """Commands; before anything is typed, what was run last before them."""
+        found = [self._row(command) for command in match_commands(self._commands, text)]
+        if text.strip() or not self._recent:
+            return found
+        recent = [self._recent_row(line) for line in self._recent[:RECENT]]
+        known = {choice.id for choice in recent}
+        rest = [msgspec.structs.replace(choice, group="all") for choice in found if choice.id not in known]
+        return recent + rest
+
+    def _recent_row(self, line: str) -> Choice:
+        command = self._by_name[line.split()[0]]
+        text = f"{line:<{COLUMN}} {self._key_of(command):<6} {command.help}"
+        return Choice(line, text, group="done last")
+
+    def _row(self, command: Command) -> Choice:
+        named = f"{command.name} {command.arguments}"
+        text = f"{named:<{COLUMN}} {self._key_of(command):<6} {command.help}"
+        return Choice(command.name, text, disabled=self._why_not[command.name])
+
     def _key_of(self, command: Command) -> str:
         """The key that does it, as a person reads it."""
         return keys.key_name(command.key, self._keymap) if command.key else ""
+
+    def _hint(self, text: str) -> None:
+        hint = self.query_one("#command-hint", Static)
+        hint.update(clean_line(text))
+        hint.set_class(bool(text), "-shown")
 
     def on_resize(self) -> None:
         """Another height has room for other numbers of completions."""
@@ -162,27 +222,38 @@ class CommandPrompt(Modal[str]):
         listing.styles.height = max(1, min(MOST, room, listing.rows_in(size.width)))
 
     def action_complete(self) -> None:
-        """Take the command under the cursor into the field."""
+        """Take what is under the cursor into the field: a command, or the last word."""
         chosen = self.query_one(ChoiceList).highlighted
-        if chosen is not None:
-            field = self.query_one(Input)
+        if chosen is None:
+            return
+        field = self.query_one(Input)
+        command, _, last = self._split(field.value)
+        if command is not None and chosen.id != command.name:
+            field.value = f"{field.value[: len(field.value) - len(last)]}{chosen.id} "
+        elif command is None:
             field.value = f"{chosen.id} "
-            field.cursor_position = len(field.value)
+        field.cursor_position = len(field.value)
 
     def action_move(self, by: int) -> None:
         """Another completion."""
+        self._moved = True
         self.query_one(ChoiceList).action_move(by)
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Run what is typed; a beginning runs the completion under the cursor. What lacks words stays open."""
-        name, _, rest = message.value.strip().partition(" ")
-        if name not in {command.name for command in self._commands}:
+        if self._moved and self._split(message.value)[0] is not None:
+            self.action_complete()
+        name, _, rest = message.input.value.strip().partition(" ")
+        if name not in self._by_name:
             chosen = self.query_one(ChoiceList).highlighted
-            name = chosen.id if chosen is not None else name
-        lacks = next((command.lacks(rest.split()) for command in self._commands if command.name == name), "")
-        hint = self.query_one("#command-hint", Static)
-        hint.update(clean_line(lacks))
-        hint.set_class(bool(lacks), "-shown")
+            name, _, more = (chosen.id if chosen is not None else name).partition(" ")
+            rest = more or rest
+        elif self._moved and not rest and (chosen := self.query_one(ChoiceList).highlighted) is not None:
+            name, _, rest = chosen.id.partition(" ")
+        command = self._by_name.get(name)
+        lacks = command.lacks(rest.split()) if command is not None and not self._why_not[name] else ""
+        self._lacks = lacks
+        self._hint(lacks)
         if lacks:
             message.input.value = f"{name} {rest.strip()} " if rest.strip() else f"{name} "
             message.input.cursor_position = len(message.input.value)
