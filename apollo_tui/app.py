@@ -30,6 +30,7 @@ from apollo_tui.context import (
     Destination,
     GivesWay,
     ToAction,
+    ToChoices,
     ToCommands,
     ToCompare,
     ToExport,
@@ -255,6 +256,11 @@ class ApolloApp(HookedApp, inherit_bindings=False):
                 from apollo_tui.screens.export import ExportScreen
 
                 self.push_screen(ExportScreen(self.context, session, chosen))
+            case ToChoices() as asked:
+                from apollo_tui.screens.panels.searchable import SearchablePanel
+
+                panel = SearchablePanel(asked.title, asked.choices, asked.footer, asked.lines)
+                self.push_screen(panel, asked.take)
             case ToCommands():
                 from apollo_tui.commands import ask_command
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from apollo_tui.backend.job_output import JobOutput
     from apollo_tui.terminal.line_speed import LineSpeed
     from widgets.chrome import Level
-    from widgets.models import Entry
+    from widgets.models import Choice, Entry
 
 T = TypeVar("T")
 
@@ -176,8 +176,28 @@ class ToCommands(msgspec.Struct, frozen=True):
     """The command line of the view on top."""
 
 
+class ToChoices(msgspec.Struct, frozen=True):
+    """A list that typing narrows down, over whatever is on top: a key of the composer may ask for it. ``take`` is given
+    the id of what was chosen, None if it was left."""
+
+    title: str
+    choices: Sequence[Choice]
+    footer: str
+    take: Callable[[str | None], None]
+    lines: Sequence[str] = ()
+
+
 Destination = (
-    ToSession | ToAction | ToOutput | ToExport | ToReview | ToWorkspace | ToNewSession | ToCompare | ToCommands
+    ToChoices
+    | ToSession
+    | ToAction
+    | ToOutput
+    | ToExport
+    | ToReview
+    | ToWorkspace
+    | ToNewSession
+    | ToCompare
+    | ToCommands
 )
 
 

@@ -54,6 +54,13 @@ class Composer(Vertical):
             self.target = target
             self.queued = queued
 
+    class FieldAsked(Message):
+        """A person goes to the next field of a template (1), or the one before (-1); without one, asks for a text."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
     class Left(Message):
         """A person left the composer; ``text`` stays as the draft."""
 
@@ -164,6 +171,12 @@ class Composer(Vertical):
         event.stop()
         if self.target is not None:
             self.post_message(self.Recalled(self.target, event.queued))
+
+    def on_composer_area_field_asked(self, event: ComposerArea.FieldAsked) -> None:
+        """What fields are the app knows."""
+        event.stop()
+        if self.target is not None:
+            self.post_message(self.FieldAsked(event.by))
 
     def on_composer_area_escaped(self, event: ComposerArea.Escaped) -> None:
         """Leaving keeps the draft."""

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
+from textual.widgets.text_area import Selection
 
 from widgets import cells
 from widgets.models import ComposerTarget, EarlierText, Line, Span
@@ -85,6 +86,8 @@ class ComposerArea(TextArea):
         Binding("pagedown", "scroll_session(1)", "Scroll down", show=False),
         Binding("up", "up", "Earlier", show=False),
         Binding("down", "down", "Later", show=False),
+        Binding("tab", "field(1)", "Next field", show=False),
+        Binding("shift+tab", "field(-1)", "Field before", show=False),
     ]
     DEFAULT_CSS = """
     ComposerArea {
@@ -115,6 +118,13 @@ class ComposerArea(TextArea):
         def __init__(self, queued: int | None) -> None:
             super().__init__()
             self.queued = queued
+
+    class FieldAsked(Message):
+        """The person goes to the next field of a template (1), or the one before (-1); without one, asks for a text."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
 
     class Escaped(Message):
         """The person leaves."""
@@ -226,6 +236,27 @@ class ComposerArea(TextArea):
     def action_scroll_session(self, pages: int) -> None:
         """Scroll the session that is written to."""
         self.post_message(self.Paged(pages))
+
+    def action_field(self, by: int) -> None:
+        """To the next field, or the one before."""
+        self.post_message(self.FieldAsked(by))
+
+    def selected_characters(self) -> tuple[int, int]:
+        """From where to where the selection goes, in characters; nothing selected: twice the place of the cursor."""
+        first, last = sorted((self.selection.start, self.selection.end))
+        return self._character_at(first), self._character_at(last)
+
+    def select_characters(self, first: int, last: int) -> None:
+        """Select a part of the text: what is typed takes its place."""
+        self.selection = Selection(self._place_of(first), self._place_of(last))
+
+    def _character_at(self, place: tuple[int, int]) -> int:
+        row, column = place
+        return sum(len(line) + 1 for line in self.text.split("\n")[:row]) + column
+
+    def _place_of(self, character: int) -> tuple[int, int]:
+        before = self.text[:character].split("\n")
+        return len(before) - 1, len(before[-1])
 
     def action_up(self) -> None:
         """Up a row; from the first one, back through earlier advice."""

@@ -15,12 +15,15 @@ from apollo_tui.acts.drafts import Draft, join_drafts
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.context import View
 from apollo_tui.keys import COMPOSER, display_name
+from apollo_tui.screens.composer_templates import ComposerTemplates
+from apollo_tui.state.advice_templates import AdviceTemplate
 from sessions import events as ev
 from sessions.fold.summary import ADVICE_KEPT
 from sessions.hints import Remedy
 from sessions.ulid import new_ulid
 from widgets.composer import Composer
 from widgets.models import ComposerTarget, EarlierText
+from widgets.sanitise import clean
 
 SAVE_MS: Final = 300
 """A draft is written this long after the first key that is not on disk yet."""
@@ -60,6 +63,9 @@ class DraftComposer(Composer):
         """The words of all advice that can be recalled and edited, by its number, and how far it reaches."""
         self._waiting_reaches: dict[int, ev.Reach] = {}
         self._asked_to_take_back = False
+        self._templates = ComposerTemplates(view.context.config.path)
+        self._earlier: list[EarlierText] = []
+        """What was sent to this session before, oldest first."""
 
     @property
     def draft(self) -> Draft | None:
@@ -94,7 +100,7 @@ class DraftComposer(Composer):
             draft = msgspec.structs.replace(draft, also=wanted.also, request="")
         summary = context.state.sessions[session].summary
         self._draft, self._unsaved_since, self._opened_at_step = draft, None, summary.step
-        self._advice, self._queued_text, self._asked_to_take_back = None, "", False
+        self._advice, self._queued_text, self._asked_to_take_back, self._earlier = None, "", False, []
         if wanted is None:
             draft = self._take_over_edits(draft)
             self._draft = draft
@@ -142,6 +148,7 @@ class DraftComposer(Composer):
             if about is not None and self._draft is not None:
                 self._draft = msgspec.structs.replace(self._draft, about=about)
                 target = msgspec.structs.replace(target, about=str(about))
+            self._earlier = earlier
             self.complete(target, earlier)
         return about
 
@@ -218,6 +225,45 @@ class DraftComposer(Composer):
         self.show_target(target, 0)
         self._view.renew_hints()
 
+    def on_composer_field_asked(self, message: Composer.FieldAsked) -> None:
+        """The next field of a template; on an empty line, templates and what was said before."""
+        draft = self._draft
+        if draft is None:
+            return
+        first, last = self.area.selected_characters()
+        found = self._templates.next_field(self.text, last if message.by > 0 else first, message.by)
+        if found is not None:
+            self.area.select_characters(*found)
+        elif self.text.strip() or draft.corrects is not None:
+            self._view.say("no field is left to fill in; on an empty line tab offers templates")
+        else:
+            said = self._templates.ask(self._view.apollo.open, self._earlier, self._take_template, self._take_earlier)
+            if said:
+                self._view.say(said, "warning")
+
+    def _take_template(self, template: AdviceTemplate) -> None:
+        """Put it into the field, the cursor in its first field; it says how far it reaches."""
+        if self._draft is None or self.target is None:
+            return
+        self._put(template.text.strip())
+        if template.reach and self.target.reach and template.reach != self.target.reach:
+            self.on_composer_reach_turned()
+        found = self._templates.next_field(self.text, 0, 1)
+        if found is not None:
+            self.area.select_characters(*found)
+
+    def _take_earlier(self, text: EarlierText) -> None:
+        """Advice that waits is edited, all else is written anew."""
+        if self._draft is None:
+            return
+        if text.queued is None or not self.edit_queued(self._draft.session, text.queued):
+            self._put(text.text)
+
+    def _put(self, text: str) -> None:
+        area = self.area
+        area.insert(clean(text), (0, 0))
+        area.move_cursor(area.document.end)
+
     def on_composer_left(self) -> None:
         """Back to the view; the draft stays."""
         self._close()
@@ -231,6 +277,9 @@ class DraftComposer(Composer):
             return
         if not message.text.strip() and self._draft.corrects is None:
             self._close()
+            return
+        if said := self._templates.warn(message.text):
+            self._view.say(said, "warning")
             return
         request = self._draft.request or new_ulid()
         draft = msgspec.structs.replace(self._draft, text=message.text, request=request)

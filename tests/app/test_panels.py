@@ -133,8 +133,8 @@ async def test_a_paste_on_a_panel_goes_into_its_field_with_all_its_lines_or_it_i
         await until(pilot, lambda: isinstance(app.screen, LabelPanel))
         paste(app, "too early\nand twice")
         await until(pilot, lambda: app.screen.query_one("#note", Input).value == "too early and twice")
-        await pilot.press("escape", "question_mark")
-        await until(pilot, lambda: "keys that work here" in screen_text(app))
+        await pilot.press("escape", "colon", *"link", "enter")
+        await until(pilot, lambda: "enter sets it" in screen_text(app))
         paste(app, "lost?")
         await until(pilot, lambda: app.view is not None and "a paste is text" in app.view.receipt)
 
@@ -143,8 +143,8 @@ async def test_a_paste_that_nothing_takes_names_the_keys_of_the_config(feed: Fak
     config = Config(path=Path(), keys={"advise": "Y", "back": "ctrl+b"})
     async with open_app(feed, config=config) as (app, pilot):
         await ready(app, pilot)
-        await pilot.press("question_mark")
-        await until(pilot, lambda: "keys that work here" in screen_text(app))
+        await pilot.press("colon", *"link", "enter")
+        await until(pilot, lambda: "enter sets it" in screen_text(app))
         paste(app, "lost?")
         await until(pilot, lambda: app.view is not None and app.view.receipt.endswith("here: ctrl+b, then Y"))
 
