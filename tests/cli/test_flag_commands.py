@@ -43,6 +43,23 @@ def test_a_note_is_written_and_an_empty_one_takes_it_away(apollo: Apollo) -> Non
     assert "note taken away" in apollo.run("note", "1", "").stdout
 
 
+def test_a_session_gets_another_name_and_other_tags(apollo: Apollo) -> None:
+    assert "is called tune-lr" in apollo.run("rename", "1", " tune-lr ").stdout
+    assert "tags: keep lr" in apollo.run("tag", "1", "keep", "+lr", "-never").stdout
+    assert "tags: lr" in apollo.run("tag", "1", "-keep").stdout
+    assert apollo.run("tag", "1").stdout.strip() == "lr" and json_of(apollo, "tag", "1")["tags"] == ["lr"]
+    (row,) = json_of(apollo, "ls")
+    assert (row["title"], row["tags"]) == ("tune-lr", ["lr"])
+    for words, said in (
+        (("tag", "1", "lr"), "stays as it was"), (("tag", "1", "a,b"), "is no tag"), (("rename", "1", " "), "empty"),
+        (("rename", "1", "tune-lr"), "called so already"), (("rename", "1", "x" * 300), "at most 200"),
+        (("unarchive", "1"), "not archived"),
+    ):  # fmt: skip
+        failed = apollo.run(*words, check=False)
+        assert failed.returncode != 0 and said in failed.stderr, words
+    apollo.run("rename", "1", "count")
+
+
 def test_search_finds_the_task_and_refuses_nonsense_in_one_line(apollo: Apollo) -> None:
     (hit,) = json_of(apollo, "search", "zebra")
     assert hit["number"] == 1 and "zebra" in hit["text"]

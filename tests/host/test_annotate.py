@@ -42,6 +42,25 @@ def annotation(request: str, session: str, body: ev.Body) -> protocol.Annotate:
     return protocol.Annotate(request=request, session=session, kind=body.kind, body=msgspec.to_builtins(body))
 
 
+async def test_a_name_and_tags_are_checked_before_they_are_stored(tmp_path: Path) -> None:
+    async with open_host(tmp_path) as host:
+        client, session = await judged(host)
+        await client.call(annotation("t1", session, ev.SessionTagged(added=("keep",), bulk="B")))
+        assert host.parts.writer.summary(session).tags == ("keep",)  # type: ignore[union-attr]
+        for number, (body, said) in enumerate(
+            (
+                (ev.SessionTagged(added=("keep",)), "stays as it was"),
+                (ev.SessionTagged(added=("two words",)), "is no tag"),
+                (ev.SessionTagged(added=tuple(f"t{one}" for one in range(40))), "41 tags"),
+                (ev.SessionTagged(removed=("keep",), undoes=99_999), "cannot be undone"),
+                (ev.SessionRenamed(title="a\nb"), "one line"),
+                (ev.SessionRenamed(title=""), "the title"),
+            )
+        ):
+            with pytest.raises(RequestRefused, match=said):
+                await client.call(annotation(f"n{number}", session, body))
+
+
 @pytest.mark.parametrize(
     "target",
     [

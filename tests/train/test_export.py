@@ -210,6 +210,16 @@ async def test_the_policy_chooses_sessions(
     assert bool(plan.left_out) is not taken
 
 
+async def test_sessions_are_chosen_by_the_tags_that_they_have_by_then(told: Teller, reader: LogReader) -> None:
+    await told.act()
+    policy = kept_policy(sessions=SessionRules(tags=("easy",)))
+    assert plan_export(reader, None, policy).left_out == {SESSION: "session_tag"}
+    await told.tell(ev.SessionTagged(added=("easy",)), actor="human:ann")
+    assert plan_export(reader, None, policy).left_out == {}
+    await told.tell(ev.SessionTagged(removed=("easy",)), actor="human:bob")
+    assert plan_export(reader, None, policy).left_out == {SESSION: "session_tag"}
+
+
 async def test_judged_up_to_a_step_takes_nothing_from_a_colleagues_sign_off(told: Teller, reader: LogReader) -> None:
     await told.act()
     policy = kept_policy(sessions=SessionRules(sign_off=("good",)))

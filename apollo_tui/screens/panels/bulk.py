@@ -51,7 +51,7 @@ class BulkPanel(PanelScreen[str]):
         named = ", ".join(names(session) for session in sessions[:NAMED])
         more = f" and {len(sessions) - NAMED} more" if len(sessions) > NAMED else ""
         title = f"{len(sessions)} marked: {named}{more}" if marked else f"{named} (nothing is marked)"
-        lines = [f"{out_of_sight} more are marked and out of sight: nothing is done to them"] if out_of_sight else []
+        lines = [f"{out_of_sight} more marked, out of sight: nothing is done to them"] if out_of_sight else []
         super().__init__(title, rows, "a letter does it · u then undoes all of it at once · esc leaves it", lines)
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
