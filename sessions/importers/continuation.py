@@ -22,7 +22,7 @@ from sessions.log.codec import encode_body
 
 OF_PEOPLE: Final = (
     ev.FlagSet, ev.FlagRemoved, ev.RecoveryMarked, ev.SignedOff, ev.CorrectionWritten, ev.NoteWritten, ev.BookmarkSet,
-    ev.PreferenceStated,
+    ev.PreferenceStated, ev.SessionRenamed, ev.SessionTagged,
     ev.CursorMoved, ev.SignalJudged, ev.AdviceOutcome, ev.EffortSpent, ev.ExportWritten,
 )  # fmt: skip
 """What is said of a session in a log, wherever it was recorded."""

@@ -147,7 +147,7 @@ def change(number: int, **values: Any) -> Callable[[list[Any]], list[Any]]:
         (change(1, event={"v": 99}), "session.created cannot be read: version 99"),
         (change(1, event={"body": {"title": 3}}), "session.created cannot be read"),
         (change(1, event={"extra": 1}), "unknown field `extra`"),
-        (change(2, event={"body": {"state": "archived"}}), "cannot go from archived to finished"),
+        (change(2, event={"body": {"state": "stopped"}}), "cannot go from stopped to finished"),
         (change(2, event={"body": {"state": "needs"}}), "session.state cannot be read"),
         (lambda rows: [{**row, "text": "else"} if "text" in row else row for row in rows], "does not have the hash"),
         (lambda rows: [*rows[:3], "words", *rows[3:]], "not as the raw format has it"),

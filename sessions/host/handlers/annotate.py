@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from sessions import events as ev
-from sessions.fold.preferences import can_compare
 from sessions.fold.naming import MOST_TAG, MOST_TAGS, MOST_TITLE, change_tags, is_tag
+from sessions.fold.preferences import can_compare
 from sessions.fold.summary import Summary
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
 from sessions.host.handlers.targets import check_target, check_undoes
