@@ -414,7 +414,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         key="workspace",
     ),
     Command("only", "WORDS", "Show only some sessions: text, state:, tag:, task:, model: …", _only, key="only"),
-    Command("order", "need|activity|name|number", "Order the list.", _order, key="by_attention"),
+    Command("order", "BY", "Order the list: need, activity, name, number.", _order, key="by_attention"),
     Command("archived", "", "Show or hide archived sessions.", _toggle_archived),
     Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
     Command("slow", "on | off | auto", "Over a slow line: one line per session instead of panes.", _slow),

@@ -282,8 +282,8 @@ COMPOSER: Final[tuple[tuple[str, str, str], ...]] = (
     ("ctrl+s, ctrl+t", "now", "Deliver now: ends a wait, puts a running command into the background."),
     ("ctrl+j", "new line", "A new line."),
     ("ctrl+r", "reach", "Advice is general, as it begins, or holds here only: exports without advice drop the former."),
+    ("tab, shift+tab", "texts", "On an empty line: templates and earlier advice; in a template: the next field."),
     ("up, down", "earlier", "On an empty line: earlier advice to this session; queued advice can be edited."),
-    ("tab, shift+tab", "templates", "On an empty line: templates and earlier advice; in a template: the next field."),
     ("pageup, pagedown", "scroll", "Scroll the session without leaving the composer."),
     ("escape, ctrl+g", "leave", "Back to the board; the draft stays."),
 )

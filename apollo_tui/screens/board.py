@@ -47,7 +47,7 @@ class BoardScreen(ApolloScreen):
         self.composer = self._composer = DraftComposer(self)
         self.listing = SessionList(id="sessions")
         self.wall = Wall(id="wall")
-        self.rows = BoardRows(context, self.listing)
+        self._rows = BoardRows(context, self.listing)
         self._came_from: list[str] = []
         self._tickers = Tickers(context.state)
         self.panes: int | None = None
@@ -62,6 +62,11 @@ class BoardScreen(ApolloScreen):
     def on_mount(self) -> None:
         """Keys go to the list first."""
         self.set_focus(self.listing)
+
+    @property
+    def rows(self) -> BoardRows:
+        """Which sessions it shows, in which order."""
+        return self._rows
 
     @property
     def session(self) -> str | None:

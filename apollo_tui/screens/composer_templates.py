@@ -84,10 +84,10 @@ class ComposerTemplates:
             elif kind == "earlier":
                 take_earlier(newest[int(number)])
 
-        lines = [found.problem] if found.problem else []
         own = self._config.parent / NAME
-        title = f"templates and earlier advice · {found.path if found.path == own else f'yours go into {own}'}"
-        open(ToChoices(title, rows, FOOTER, take, lines))
+        where = "" if found.path == own else f"your own go into {own}"
+        lines = [line for line in (found.problem or where,) if line]
+        open(ToChoices("templates, and what was said here before", rows, FOOTER, take, lines))
         return ""
 
 

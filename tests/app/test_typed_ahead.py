@@ -156,7 +156,7 @@ async def test_what_is_typed_behind_a_command_line_or_a_search_goes_where_they_l
         await until(pilot, lambda: app.view is not None and app.view.session == second)
         send_keys(app, "'1", "enter")
         await until(pilot, lambda: app.view is not None and app.view.session == first)
-        send_keys(app, "/run", "enter", "n", gap=HAND_S)
+        send_keys(app, "enter", "/run", "enter", "n", gap=HAND_S)
         await until(pilot, lambda: isinstance(app.screen, SessionScreen) and app.screen.finder._places)
         screen = app.screen
         assert isinstance(screen, SessionScreen)

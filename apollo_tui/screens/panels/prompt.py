@@ -198,9 +198,9 @@ class CommandPrompt(Modal[str]):
         return Choice(line, text, group="done last")
 
     def _row(self, command: Command) -> Choice:
-        named = f"{command.name} {command.arguments}"
-        text = f"{named:<{COLUMN}} {self._key_of(command):<6} {command.help}"
-        return Choice(command.name, text, disabled=self._why_not[command.name])
+        named, why = f"{command.name} {command.arguments}", self._why_not[command.name]
+        text = f"{named:<{COLUMN}} {self._key_of(command):<6} {'' if why else command.help}".rstrip()
+        return Choice(command.name, text, disabled=why)
 
     def _key_of(self, command: Command) -> str:
         """The key that does it, as a person reads it."""
