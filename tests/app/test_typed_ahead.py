@@ -262,11 +262,13 @@ PLACES: dict[str, tuple[str, ...]] = {
 FIELDS: dict[str, tuple[str, ...]] = {
     "command": ("colon",),
     "find": ("s",),
+    "help": ("question_mark",),
+    "only": ("slash",),
     "search": ("enter", "slash"),
     "number": ("apostrophe",),
     "note": ("left_square_bracket", "F"),
 }
-SILENT: dict[str, tuple[str, ...]] = {"export": ("e",), "help": ("question_mark",), "filter": ("enter", "w")}
+SILENT: dict[str, tuple[str, ...]] = {"export": ("e",), "filter": ("enter", "w")}
 
 
 def acts(feed: FakeFeed) -> int:
