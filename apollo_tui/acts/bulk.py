@@ -9,7 +9,7 @@ from apollo_tui.acts.control import request_control, session_name
 from apollo_tui.acts.requests import send_annotation
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.state.board import BoardState
-from apollo_tui.state.bulk import Deed, reach_of, say_refusals
+from apollo_tui.state.bulk import Deed, Reach, reach_of, say_refusals
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
 from sessions.fold.naming import is_tag, tag_change
@@ -74,8 +74,10 @@ class BulkActs:
         return await self._do("tag", changed, f"are tagged {change}", say)
 
     async def _do(self, deed: Deed, sessions: Sequence[str], done: str, do: Do) -> str:
-        """Do it to those to which it can be done. Raises NotDone if that is none of them."""
-        reach = reach_of(deed, sessions, self._summaries())
+        """Do it to those to which it can be done. Raises NotDone if that is none of them; of a single session the host
+        says why, and what helps."""
+        alone = len(sessions) == 1
+        reach = Reach(tuple(sessions)) if alone else reach_of(deed, sessions, self._summaries())
         cannot = list(reach.cannot)
         bulk = new_ulid()
         did: list[str] = []
@@ -83,6 +85,8 @@ class BulkActs:
             try:
                 await do(session, bulk, f"{bulk}-{at}")
             except NotDone as problem:
+                if alone:
+                    raise
                 if problem.cut:  # no host: the others would fail in the same way
                     left = [(one, str(problem)) for one in reach.can[at:]]
                     cannot += left

@@ -106,6 +106,12 @@ async def test_a_name_is_taken_back_by_the_one_before_it(desk: tuple[Desk, list[
         assert made.state.sessions[sessions[0]].summary.title == title
 
 
+async def test_of_a_single_session_the_host_says_why_not(desk: tuple[Desk, list[str]]) -> None:
+    made, sessions = desk
+    await made.bulk.control("pause", sessions[2:])
+    assert [call.verb for call in made.feed.calls if isinstance(call, protocol.Control)] == ["pause"]
+
+
 async def test_where_no_host_answers_nothing_is_said_to_be_done(desk: tuple[Desk, list[str]]) -> None:
     made, sessions = desk
     made.feed.up = False
