@@ -44,7 +44,7 @@ def _sessions(screen: ApolloScreen, before: Sequence[str], _: str) -> list[Offer
     if before:
         return []
     summaries = [state.sessions[session].summary for session in state.order()]
-    return [(str(s.number), f"{s.title}  {s.state.replace('_', ' ')}") for s in summaries]
+    return [(s.address, f"{s.title}  {s.state.replace('_', ' ')}") for s in summaries]
 
 
 def _tags(screen: ApolloScreen, before: Sequence[str], last: str) -> list[Offer]:

@@ -284,7 +284,7 @@ class BoardState:
         worst = self.attention.worst(summary, now)
         return SessionFacts(
             session=session,
-            number=summary.number,
+            address=summary.address,
             title=summary.title,
             state=summary.state,
             model=summary.model,

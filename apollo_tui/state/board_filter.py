@@ -37,7 +37,7 @@ class SessionFacts(msgspec.Struct, frozen=True):
     """What words can ask of one session. ``annotators``: names of people who judged, advised or noted something."""
 
     session: str
-    number: int
+    address: str
     title: str
     state: State
     model: str = ""
@@ -109,7 +109,7 @@ def _holds(word: FilterWord, facts: SessionFacts) -> bool:
 
 
 def _text(value: str, facts: SessionFacts) -> bool:
-    return value == str(facts.number) or any(
+    return value == facts.address or any(
         value in said.lower()
         for said in (facts.title, facts.task, facts.model, facts.harness, facts.state_words, *facts.tags)
     )

@@ -5,11 +5,11 @@ import pytest
 from apollo_tui.state.board_filter import FoundSessions, SessionFacts, complete_filter, parse_filter
 
 KNOWN = [
-    SessionFacts("a", 1, "tune-lr", "running", "openai:glm", task="lr-sweep", tags=("keep", "lr"), needs=True),
-    SessionFacts("b", 2, "poller", "paused", "demo:x", task="lr-sweep", annotators=frozenset({"ada"}), unread=True),
-    SessionFacts("c", 3, "steady", "finished", "openai:glm", harness="codex", signed=True, tags=("old",)),
-    SessionFacts("d", 12, "put away", "archived", "demo:x", tags=("keep",)),
-    SessionFacts("e", 5, "asks", "needs_you", "demo:x", flagged=True, marked=True),
+    SessionFacts("a", "1", "tune-lr", "running", "openai:glm", task="lr-sweep", tags=("keep", "lr"), needs=True),
+    SessionFacts("b", "2", "poller", "paused", "demo:x", task="lr-sweep", annotators=frozenset({"ada"}), unread=True),
+    SessionFacts("c", "3", "steady", "finished", "openai:glm", harness="codex", signed=True, tags=("old",)),
+    SessionFacts("d", "12", "put away", "archived", "demo:x", tags=("keep",)),
+    SessionFacts("e", "5", "asks", "needs_you", "demo:x", flagged=True, marked=True),
 ]
 
 
@@ -56,8 +56,8 @@ def test_what_was_found_stays_until_somebody_asks_anew_and_what_comes_to_match_j
     assert not sessions and sessions.keep(["a", "b"]) == ["a", "b"]
     sessions.ask("state:paused", KNOWN)
     assert sessions and sessions.keep("abcde") == ["b"]
-    gone_on = SessionFacts("b", 2, "poller", "running")
-    paused = SessionFacts("a", 1, "tune-lr", "paused")
+    gone_on = SessionFacts("b", "2", "poller", "running")
+    paused = SessionFacts("a", "1", "tune-lr", "paused")
     sessions.look([gone_on, paused])
     assert sessions.keep("abcde") == ["a", "b"]
     sessions.ask("state:paused", [gone_on, paused])
