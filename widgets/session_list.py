@@ -78,6 +78,8 @@ class SessionList(Painter, can_focus=True):
         self._marked: frozenset[str] = frozenset()
         self._digits = 1
         """Cells of the longest number."""
+        self._laid_out_for = (0, 0)
+        """The width and height for which these are the rows: a list may be painted before it hears of another size."""
         self._lines: list[tuple[int, int]] = []
         """What stands in each row from the top: the place of a session, and which of its rows; HEADING above it."""
 
@@ -261,6 +263,8 @@ class SessionList(Painter, can_focus=True):
 
     def _at(self, y: int) -> int | None:
         """The place of the session in row ``y``."""
+        if self._laid_out_for != tuple(self.size):
+            self._into_view()
         return self._lines[y][0] if y < len(self._lines) and self._lines[y][0] < len(self._shown) else None
 
     def row(self, y: int) -> Line:
@@ -394,6 +398,7 @@ class SessionList(Painter, can_focus=True):
         while self._top > 0 and self._last_from(self._lines_from(self._top - 1)) == len(self._shown) - 1:
             self._top -= 1
         self._lines = self._lines_from(self._top)
+        self._laid_out_for = (self.size.width, self.size.height)
         return self._top != before
 
 
