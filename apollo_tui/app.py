@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Coroutine
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -47,7 +46,6 @@ from apollo_tui.key_queue import KeyQueue
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.state.board import Change
-from apollo_tui.state.transcript_pages import read_seed
 from apollo_tui.terminal import gc_tuning
 from apollo_tui.terminal.alerts import Alerts
 from apollo_tui.terminal.crash_report import write_crash_report
@@ -60,7 +58,6 @@ from sessions.clock import now_ms
 from sessions.config import Config
 from sessions.errors import ApolloError
 from sessions.events.states import ACTIVE
-from sessions.fold.summary import Summary
 from sessions.labels import Taxonomy, load_labels
 from widgets.chrome import Level
 from widgets.paint import is_field
@@ -155,28 +152,24 @@ class ApolloApp(HookedApp, inherit_bindings=False):
     # --- what the feed says -----------------------------------------------------------------------------------------
 
     async def on_loaded(self, message: Loaded) -> None:
-        """The log was read: show what is there, then fill the panes, the newest session first."""
+        """The log was read: show what is there, then fill the panes."""
         state = self.context.state
         self._show(Change(sessions=set(state.sessions), new=state.order()))
         self._tick()
-        newest_first = sorted(message.summaries, key=lambda s: s.last_id, reverse=True)
-        self.screen.call_after_refresh(lambda: self.run_worker(self._seed(newest_first), group="seed"))
+        self.screen.call_after_refresh(lambda: self.run_worker(self._seed(), group="seed"))
 
-    async def _seed(self, summaries: list[Summary]) -> None:
-        for summary in summaries:
-            session = summary.session
-            seed = await self.context.feed.read(partial(read_seed, session=session, actor=self.context.feed.actor))
-            self.context.state.seed(session, seed.window, seed.flags, seed.read, seed.unread, seed.queued, seed.asked)
-            self._show(Change(sessions={session}, entries={session: set()}))
+    async def _seed(self) -> None:
+        seeds, view = self.context.seeds, self.view
+        seeds.tell = self._show
+        await seeds.begin(view.shown_sessions() if view is not None else ())
         gc_tuning.settle()
-        self.run_worker(self.context.review_count.run(lambda: self._show(Change())), group="count", exclusive=True)
+        self.run_worker(seeds.follow(), group="seeds")
         from apollo_tui.screens.panels.since_you_left import greet
 
         await greet(self)
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         """New events: fold them, and tell the screen what changed."""
-        self.context.review_count.note(message.events)
         self._show(self.context.state.apply(message.events))
 
     def on_deltas_arrived(self, message: DeltasArrived) -> None:

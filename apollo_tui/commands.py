@@ -25,6 +25,7 @@ from sessions.errors import ApolloError
 from sessions.events import Reach, Verb
 from sessions.host.protocol import BUDGETS
 from widgets.glyphs import duration
+from widgets.grid import MOST_PANES
 from widgets.models import Choice
 
 if TYPE_CHECKING:
@@ -250,9 +251,12 @@ def _theme(screen: ApolloScreen, words: list[str]) -> None:
 def _panes(screen: ApolloScreen, words: list[str]) -> None:
     if not isinstance(screen, BoardScreen):
         raise NotDone("panes are on the board")
-    if words and words[0] != "auto" and not (words[0].isdigit() and 1 <= int(words[0]) <= 16):
-        raise NotDone(":panes 1 to 16, or auto")
-    screen.set_panes(int(words[0]) if words and words[0] != "auto" else None)
+    if not words:
+        screen.ask_panes()
+        return
+    if words[0] != "auto" and not (words[0].isdigit() and 1 <= int(words[0]) <= MOST_PANES):
+        raise NotDone(f":panes 1 to {MOST_PANES}, or auto")
+    screen.set_panes(None if words[0] == "auto" else int(words[0]))
 
 
 def _slow(screen: ApolloScreen, words: list[str]) -> None:
@@ -416,7 +420,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("only", "WORDS", "Show only some sessions: text, state:, tag:, task:, model: …", _only, key="only"),
     Command("order", "BY", "Order the list: need, activity, name, number.", _order, key="by_attention"),
     Command("archived", "", "Show or hide archived sessions.", _toggle_archived),
-    Command("panes", "1…16 | auto", "How many panes the board shows.", _panes),
+    Command("panes", "1…16 | auto", "How many panes the board shows; it is kept.", _panes, key="panes"),
     Command("slow", "on | off | auto", "Over a slow line: one line per session instead of panes.", _slow),
     Command("link", "", "How much goes over the line to this terminal, and whether it keeps up.", _link),
     Command("copy-file", "", "Copy the selected action to a file.", _copy_file, True),

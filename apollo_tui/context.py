@@ -18,7 +18,8 @@ from apollo_tui.acts.drafts import Draft, Drafts
 from apollo_tui.acts.flags import Flags, Subject
 from apollo_tui.acts.recent_commands import RecentCommands
 from apollo_tui.acts.requests import send_annotation
-from apollo_tui.acts.review_queue import ReviewCount, ReviewQueue
+from apollo_tui.acts.review_queue import ReviewQueue
+from apollo_tui.acts.session_seeds import SessionSeeds
 from apollo_tui.acts.undo import UndoHistory
 from apollo_tui.backend.feed import Feed, NotDone
 from apollo_tui.backend.job_lines import JobLines
@@ -57,7 +58,7 @@ class AppContext(msgspec.Struct):
     undo: UndoHistory
     control: SessionControl
     review: ReviewQueue
-    review_count: ReviewCount
+    seeds: SessionSeeds
     presence: Presence
     job_lines: JobLines
     clock: Callable[[], int] = now_ms
@@ -92,7 +93,7 @@ class AppContext(msgspec.Struct):
             undo=UndoHistory(feed, state, labels),
             control=SessionControl(feed, state, config.keys),
             review=review,
-            review_count=ReviewCount(feed, state, review, clock),
+            seeds=SessionSeeds(feed, state),
             presence=Presence(clock()),
             job_lines=JobLines(feed.paths),
             clock=clock,

@@ -165,6 +165,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "copy_line": output.copy_line,
     "by_attention": BoardScreen.turn_order,
     "group": BoardScreen.toggle_groups,
+    "panes": BoardScreen.ask_panes,
     "sub_agents": movement.show_relatives,
     "outline": toggle_outline,
     "filter": choose_filter,

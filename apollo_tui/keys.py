@@ -153,6 +153,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "look", LOOKS | OUTPUT, needs=("session",)),
     Key("by_attention", "o", "order", "Order the list by who needs you, by activity, name, number.", "look", BOARD),
     Key("group", "O", "group", "Sessions of one task together in the list, or not.", "look", BOARD),
+    Key("panes", "P", "panes", "How many panes, and which sessions are always in one; it is kept.", "look", BOARD),
     Key("outline", "O", "outline", "Only plans, jobs, evals, edits, summaries, advice, flags, questions; or all.",
         "look", SESSION, needs=("session",)),
     Key("sub_agents", "A", "sub-agents", "Show or fold the sub-agents of a session; in a session, go to one, or back.",

@@ -56,7 +56,7 @@ class TitleBar(Painter):
             self.refresh()
 
     def row(self, y: int) -> Line:
-        """``Apollo   4 sessions · 1 needs you: tune-lr killed a healthy job (2 min)      unread 212 · $0.84``."""
+        """``Apollo   4 sessions · 1 needs you: tune-lr killed a healthy job (2 min)      to judge 12 · $0.84``."""
         view = self._view
         left: list[Span] = [(" Apollo ", "accent")]
         needs = bool(view.need_you or view.can_wait)
@@ -74,9 +74,8 @@ class TitleBar(Painter):
         if not view.place or self._room((*left, (f" {said}", "dim")), trouble) >= bare:
             left.append((f" {said}", "dim"))
         room = self._room(left, trouble)
-        unread = f"unread {view.unread}" if view.unread else ""
-        review = f"to review {view.to_review}{'+' if view.counting else ''}" if view.to_review else ""
-        counts = [text for text in (unread, review, money(view.cost), clean_line(view.who, 40)) if text]
+        judge = f"to judge {view.to_judge}" if view.to_judge else ""
+        counts = [text for text in (judge, money(view.cost), clean_line(view.who, 40)) if text]
         # What is wrong or needs you says more than counts do: the last ones go first.
         least = cells.width(self._need(view, LEAST_NEED)[0]) if needs else 0
         while counts and cells.width(" · ".join(counts)) + 2 + least > room:

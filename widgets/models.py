@@ -227,10 +227,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     sessions: int = 0
     need_you: int = 0
     first_need: str = ""
-    unread: int = 0
-    to_review: int = 0
-    counting: bool = False
-    """``to_review`` is the least number: not all sessions were looked at yet."""
+    to_judge: int = 0
+    """What waits for a verdict."""
     cost: float = 0.0
     who: str = ""
     trouble: str = ""

@@ -5,6 +5,7 @@ It knows no widget: ``wall`` gives it a place and paints its rows.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -24,6 +25,8 @@ from widgets.scroll import ReaderPlace
 
 KEPT: Final = 400
 """Entries that a pane keeps; what is older is on the Session screen, and comes back when it is asked for."""
+MOST_ASKED: Final = 4
+"""So often a pane asks for older entries to fill its rows: of a night of polls, one row is all there is to see."""
 SETTLED: Final = 0.5
 """Seconds that an action must have been on screen before a key without a selection means it."""
 
@@ -48,6 +51,10 @@ class Pane:
         self.dirty = True
         self.streamed = False
         """The partial reply grew, and nothing else changed: this may wait a little where many panes stream."""
+        self.jump = 1
+        """So many rows a full pane moves up at once while a reply streams into it."""
+        self.blank = 0
+        """Rows that were laid out without anything in them."""
         self.tick_at: int | None = None
         """When (ms) a running time on screen says something else; None if nothing shown is under way."""
         self._entries: dict[int, Entry] = {}
@@ -60,6 +67,8 @@ class Pane:
         self._span: tuple[int, int] | None = None
         self._size = (0, 0)
         self._now = 0
+        self._first_shown = 0
+        self._asked: list[int] = []
         self._rows: dict[int, tuple[Entry, str, bool, list[Line]]] = {}
 
     def put(self, entries: Iterable[Entry]) -> None:
@@ -75,7 +84,9 @@ class Pane:
                 if self._live is not None and self._live.step <= entry.step:
                     self._live = None
         if len(self._entries) > 2 * KEPT and self.following:
-            for seq in sorted(self._entries)[:-KEPT]:
+            seqs = sorted(self._entries)
+            first = min(seqs[-KEPT], self._first_shown)  # a run of polls that fills a row is many entries
+            for seq in seqs[: bisect_left(seqs, first)]:
                 del self._entries[seq]
 
     def set_live(self, live: LiveReply | None) -> None:
@@ -88,6 +99,11 @@ class Pane:
             self.dirty = self.dirty or live is None or self._live is None
             self._live = live
             self._stale = True
+
+    @property
+    def streams(self) -> bool:
+        """Whether a reply streams into it."""
+        return self._live is not None
 
     @property
     def newest(self) -> int:
@@ -130,9 +146,10 @@ class Pane:
         return self._items
 
     def lay_out(self, width: int, height: int, now: int) -> list[PaneRow]:
-        """The rows to paint, at most ``height``. While following, a full pane jumps by half its height."""
+        """The rows to paint: ``height``, or all there are."""
         self._resize(width, height)
         self._now = now
+        self._place.jump = self.jump if self._live is not None else 1
         items = self.items()
         places = self._place.places(height)
         self.tick_at = min(
@@ -145,10 +162,25 @@ class Pane:
             entry = items[index]
             chosen = self._is_selected(entry) or self._is_in_span(entry)
             shown.append(PaneRow(self._rows_at(index)[row], entry.seq, chosen))
+        self._first_shown = shown[0].seq if shown else 0
+        self.blank = height - len(shown)
         if len(self._rows) > 4 * max(1, height):
             near = {row.seq for row in shown}
             self._rows = {seq: kept for seq, kept in self._rows.items() if seq in near}
         return shown
+
+    def ask_older(self) -> int:
+        """The seq before which entries are wanted because rows are blank; 0: none are, or it was asked already."""
+        oldest = self.oldest
+        if self.blank <= 0 or oldest <= 1 or oldest in self._asked or len(self._asked) >= MOST_ASKED:
+            return 0
+        self._asked.append(oldest)
+        return oldest
+
+    @property
+    def asked(self) -> int:
+        """How often older entries were asked for to fill the pane."""
+        return len(self._asked)
 
     def _resize(self, width: int, height: int) -> None:
         if self._size == (width, height):
@@ -158,10 +190,7 @@ class Pane:
         old = {seq: len(kept[3]) for seq, kept in self._rows.items()}
         self._size = (width, height)
         self._rows.clear()
-        if self.following:
-            self._place.follow()
-        elif rewrapped:
-            self._place.resize(lambda index: old.get(self._seqs[index], self._height(index)))
+        self._place.resize((lambda index: old.get(self._seqs[index], self._height(index))) if rewrapped else None)
 
     def _height(self, index: int) -> int:
         return len(self._rows_at(index))
@@ -197,11 +226,6 @@ class Pane:
         """Back to the newest entry, and stay there."""
         self._place.follow()
         self.dirty = True
-
-    def rest(self, on: bool) -> None:
-        """Whether nothing more comes: a pane at its end is then filled to its last row."""
-        if on != self._place.resting:
-            self._place.resting, self.dirty = on, True
 
     def unfollow(self) -> None:
         """Stay here while new entries come."""
@@ -267,6 +291,9 @@ class PaneDiff:
     ) -> list[Region]:
         """Take in what should stand in ``region``; ``strip`` paints a line. Returns the rows that differ."""
         self._note(rows, seconds)
+        # Most rows of a pane that moved up were painted before.
+        known = {id(row.line): at for at, row in enumerate(self.rows) if not row.selected}
+        before = self._strips[1:]
         changed: list[Region] = []
         if title != self._title or not self._strips:
             self._title = title
@@ -276,7 +303,12 @@ class PaneDiff:
             row = rows[at] if at < len(rows) else BLANK
             if at < len(self.rows) and self.rows[at] == row and at + 1 < len(self._strips):
                 continue
-            self._strips[at + 1 : at + 2] = [strip(row.line, region.width, row.selected)]
+            old = None if row.selected else known.get(id(row.line))
+            if old is not None and old < len(before):
+                painted = before[old]
+            else:
+                painted = strip(row.line, region.width, row.selected)
+            self._strips[at + 1 : at + 2] = [painted]
             changed.append(Region(region.x, region.y + at + 1, region.width, 1))
         self.rows = [*rows, *([BLANK] * (region.height - 1 - len(rows)))]
         return changed

@@ -69,11 +69,12 @@ def scale_row(row: int, before: int, after: int) -> int:
 class ReaderPlace:
     """Where a reader is. ``seqs`` gives the entries' seqs in order, ``height`` the rows of the one at an index.
 
-    ``jump`` is the share of a full screen that is freed at once while following: each jump repaints all rows.
+    No row stays blank while there are entries above it, but those that the next rows of what streams will take.
     """
 
-    def __init__(self, seqs: Callable[[], Sequence[int]], height: Height, jump: float = 0.5) -> None:
-        self._jump = jump
+    def __init__(self, seqs: Callable[[], Sequence[int]], height: Height) -> None:
+        self.jump = 1
+        """While following, a full screen moves up by so many rows at once: each move repaints all rows."""
         self._seqs = seqs
         self._height = height
         self.following = True
@@ -81,27 +82,30 @@ class ReaderPlace:
         """The newest seq when following ended: what is younger is new to the reader."""
         self._top: tuple[int, int] | None = None
         self._newest = 0
-        self.resting = False
-        """Nothing more comes: while following, the last entries stand at the bottom."""
         self.settling = False
         """Other entries are shown, and those in sight may not all be loaded."""
         self._wanted: tuple[int, int] | None = None
+        """Where the reader was before rows were filled from above."""
 
     def places(self, rows: int) -> list[Place]:
-        """What to show in ``rows`` rows. While following, a full screen jumps."""
+        """What to show in ``rows`` rows."""
         count = len(self._seqs())
-        top = None if self.resting and self.following else self.place()
+        top = self.place()
         if top is None:
             top = tail(self._height, count, rows)
         shown = window(self._height, count, top, rows + 1)
-        if len(shown) > rows:
-            if self.following:
-                top = tail(self._height, count, max(1, rows - round(rows * self._jump)))
-                shown = window(self._height, count, top, rows)
-            else:
-                shown = shown[:rows]
-        self.keep(top)
-        return shown
+        if self.following and len(shown) > rows:
+            top = tail(self._height, count, max(1, rows + 1 - self.jump))
+            shown = window(self._height, count, top, rows)
+        elif len(shown) < rows + 1 - (self.jump if self.following else 1):
+            # Entries were folded, filtered or shortened, older ones have come, or the screen is higher than it was.
+            fuller = min(top, tail(self._height, count, rows))
+            if fuller != top and not self.following:
+                self._wanted = self._wanted or self._top
+            top = fuller
+            shown = window(self._height, count, top, rows)
+        self._stand(top)
+        return shown[:rows]
 
     def place(self) -> Place | None:
         """Where the first row stands now: entries may have come before it or been folded into another."""
@@ -117,7 +121,11 @@ class ReaderPlace:
         return Place(index, max(0, min(row, self._height(index) - 1)))
 
     def keep(self, top: Place) -> None:
-        """Make ``top`` the first row shown."""
+        """Make ``top`` the first row shown: somebody wants to be there."""
+        self._wanted = None
+        self._stand(top)
+
+    def _stand(self, top: Place) -> None:
         seqs = self._seqs()
         if top.item < len(seqs):
             self._top = (seqs[top.item], top.row)
@@ -139,20 +147,16 @@ class ReaderPlace:
 
     def follow(self) -> None:
         """Back to the newest entry, and stay there."""
-        self.following, self._top = True, None
+        self.following, self._top, self._wanted = True, None, None
 
     def settle(self) -> None:
-        """Other entries are shown: until ``settling`` ends, ``fill`` leaves no blank rows below them."""
-        self.settling, self._wanted = True, self._top
+        """Other entries are shown: until ``settling`` ends, the place of now is found again as they are loaded."""
+        self.settling, self._wanted = True, self._wanted or self._top
 
-    def fill(self, rows: int) -> None:
-        """While settling: the place of before, or the end at the bottom of ``rows`` rows where blank ones would be."""
-        if not self.settling:
-            return
-        self._top = None if self.following else self._wanted
-        top, count = self.place(), len(self._seqs())
-        if top is not None and len(window(self._height, count, top, rows)) < rows:
-            self.keep(min(top, tail(self._height, count, rows)))
+    def restore(self) -> None:
+        """While settling: go to the place of before."""
+        if self.settling:
+            self._top = None if self.following else self._wanted
 
     def unfollow(self) -> None:
         """Stay here while new entries come."""
@@ -194,13 +198,15 @@ class ReaderPlace:
         elif not self.following:
             self.keep(back(self._height, Place(index, tall), rows))
 
-    def resize(self, old_height: Height) -> None:
-        """The width changed: stay at the same part of the entry. ``old_height`` knows the rows at the old width."""
+    def resize(self, old_height: Height | None = None) -> None:
+        """The size changed: stay at the same part of the entry, that where one was before rows had to be filled.
+        ``old_height`` knows the rows at the old width, if that changed."""
         if self.following:
             self._top = None
             return
+        self._top, self._wanted = self._wanted or self._top, None
         seqs = self._seqs()
-        if self._top is None or not seqs:
+        if self._top is None or not seqs or old_height is None:
             return
         seq, row = self._top
         index = max(0, bisect.bisect_right(seqs, seq) - 1)

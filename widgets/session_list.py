@@ -29,6 +29,8 @@ from widgets.tool_call_text import held_reply
 ROWS: Final = 2
 ROOMY_ROWS: Final = 3
 """Rows of a session where all have so many: what stands out takes two of them."""
+FEW: Final = 4
+"""Up to so many sessions have three rows each."""
 ONE_LINE: Final = 60
 """Cells from which on what stands out fits one row."""
 WIDE: Final = 34
@@ -41,6 +43,12 @@ HEADING: Final = -1
 BELOW: Final = 2
 """Cells that a sub-agent stands further right than the session that started it."""
 MINUTE_MS: Final = 60_000
+WIDTHS: Final = ((160, 34, 48), (100, 28, 36), (0, 26, 28))
+"""Of a terminal from so many cells on: the least and the most cells of the list."""
+BESIDE_TITLE: Final = 17
+"""Cells of the first row beside number and title: marks, gaps, the rule, and a state such as ``◔ on job 3``."""
+TELLING: Final = 2
+"""A sparkline says something where its highest slot is so many times its lowest."""
 
 
 class SessionList(Painter, can_focus=True):
@@ -82,6 +90,15 @@ class SessionList(Painter, can_focus=True):
         """The width and height for which these are the rows: a list may be painted before it hears of another size."""
         self._lines: list[tuple[int, int]] = []
         """What stands in each row from the top: the place of a session, and which of its rows; HEADING above it."""
+        self._longest = 0
+        """Cells that the widest first row takes; it only grows, so that panes move seldom."""
+
+    @property
+    def wanted_width(self) -> int:
+        """Cells that the list needs for its names, within bounds."""
+        width = self.app.size.width
+        least, most = next((least, most) for cells_, least, most in WIDTHS if width >= cells_)
+        return max(least, min(most, self._longest))
 
     def update(self, views: Sequence[SessionView]) -> None:
         """New facts. Sessions keep their rows; new ones come last, so that nothing moves under the cursor."""
@@ -89,6 +106,9 @@ class SessionList(Painter, can_focus=True):
         order = [one for one in self._order if one in given]
         order += [view.id for view in sorted(views, key=lambda view: view.number) if view.id not in self._views]
         before, self._views = self._views, given
+        for view in views:
+            if view.id not in before or before[view.id].title != view.title:
+                self._longest = max(self._longest, self._cells_of(view))
         digits, self._digits = self._digits, max((len(view.address) for view in views if not view.parent), default=1)
         self._order = order
         shown = self.rows_of(order)
@@ -103,6 +123,10 @@ class SessionList(Painter, can_focus=True):
         for at, one in enumerate(shown):
             if before.get(one) != given[one]:
                 self._repaint(at)
+
+    def _cells_of(self, view: SessionView) -> int:
+        below = BELOW if view.parent else 0
+        return below + len(view.address) + cells.width(view.title) + BESIDE_TITLE
 
     def rows_of(self, ids: Sequence[str]) -> list[str]:
         """The sessions that have a row, in the order in which they stand if all are in this one."""
@@ -175,6 +199,11 @@ class SessionList(Painter, can_focus=True):
         """The sessions that have a row, from the top."""
         return tuple(self._shown)
 
+    @property
+    def in_sight(self) -> tuple[str, ...]:
+        """The sessions whose rows are on screen."""
+        return tuple(self._shown[self._top : self._top + self._fits])
+
     def select(self, session: str) -> None:
         """Select a session without a message; a sub-agent that is folded away is shown with those beside it."""
         if session in self._views and session != self._selected:
@@ -231,8 +260,9 @@ class SessionList(Painter, can_focus=True):
     @property
     def _tall(self) -> int:
         """Rows of a session."""
+        few = len(self._shown) <= FEW
         rows = len(self._shown) * ROOMY_ROWS + self._headings
-        return ROOMY_ROWS if rows <= self.size.height and self.size.width < ONE_LINE else ROWS
+        return ROOMY_ROWS if few and rows <= self.size.height and self.size.width < ONE_LINE else ROWS
 
     @property
     def _headings(self) -> int:
@@ -375,7 +405,7 @@ class SessionList(Painter, can_focus=True):
         facts = [f"{view.unread} unread"] if view.unread else []
         facts += [f"⚑{view.flags}"] if view.flags else []
         facts += [age(view.age_ms)] if view.age_ms >= 60_000 and wide else []
-        spark: Line = ((sparkline(view.activity, 8) + " ", "dim"),) if view.activity and wide else ()
+        spark: Line = ((sparkline(view.activity, 8) + " ", "dim"),) if wide and _tells(view) else ()
         return (*spark, *(((" ".join(facts), "dim"),) if facts else ()))
 
     def _repaint(self, at: int) -> None:
@@ -400,6 +430,13 @@ class SessionList(Painter, can_focus=True):
         self._lines = self._lines_from(self._top)
         self._laid_out_for = (self.size.width, self.size.height)
         return self._top != before
+
+
+def _tells(view: SessionView) -> bool:
+    """Whether how busy the session was says something: it goes on, and was not always as busy."""
+    since = next((at for at, count in enumerate(view.activity) if count), len(view.activity))
+    slots = view.activity[since:]
+    return view.state not in ENDED and len(slots) > 1 and max(slots) >= TELLING * max(1, min(slots))
 
 
 def _urgent(view: SessionView) -> bool:

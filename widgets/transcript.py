@@ -25,6 +25,8 @@ KEPT: Final = 2000
 """Entries that are kept loaded; the farthest go first."""
 AHEAD: Final = 40
 """Entries that are asked for beyond what is in sight."""
+SLOW_JUMP: Final = 4
+"""Over a slow line, what streams frees one row of so many at once: each move sends the whole screen."""
 
 
 class Transcript(Painter, can_focus=True):
@@ -80,10 +82,12 @@ class Transcript(Painter, can_focus=True):
         self._width = 0
         self._now = 0
         self._told = (True, 0)
-        self._place = ReaderPlace(self._all_seqs, self._height, jump=0.25)
+        self._place = ReaderPlace(self._all_seqs, self._height)
         self.selected: int | None = None
         """The seq of the selected entry; only a person or a jump changes it."""
         self._span: tuple[int, int] | None = None
+        self.slow = False
+        """Whether the line to the terminal is slow: then what streams does not move the screen row by row."""
         self.rows_repainted = 0
 
     # --- what it shows ----------------------------------------------------------------------------------------------
@@ -303,8 +307,8 @@ class Transcript(Painter, can_focus=True):
             self._row_cache.forget()
             self._width = self.size.width
             self._place.resize(lambda index: old.get(self._seq_at(index), self._height(index)))
-        elif self._place.following:
-            self._place.follow()
+        else:
+            self._place.resize()
         self._width = self.size.width
         self._shown = []
         self._update()
@@ -350,11 +354,9 @@ class Transcript(Painter, can_focus=True):
         if self._fold_again:
             self._fold_again = False
             # A filter shows single entries, so that each can be judged.
-            folded = self._folds.build(self._entries if self._keep is None else {}, self._index)
-            if folded and self._place.following:
-                # Rows have gone: the end stands at the bottom of the screen again.
-                self._place.follow()
-        self._place.fill(self.size.height)
+            self._folds.build(self._entries if self._keep is None else {}, self._index)
+        self._place.jump = max(1, self.size.height // SLOW_JUMP) if self.slow and self._live else 1
+        self._place.restore()
         rows: list[tuple[Line, int, bool]] = []
         for item, row in self._place.places(self.size.height):
             seq = self._seq_at(item)

@@ -1,7 +1,7 @@
 """All live panes in one widget: only rows that changed are painted again, and nothing between two flushes.
 
-The app owns the one timer (at most 10 Hz) and calls ``flush``. A pane that follows and is full jumps by half its
-height: scrolling line by line would repaint every row for each new one.
+The app owns the one timer (at most 10 Hz) and calls ``flush``. A pane is full as long as there is anything to show in
+it: it moves up row by row, by a few rows at once where replies stream into many panes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from sessions.events.states import ACTIVE
 from widgets.grid import grid
 from widgets.models import Entry, Line, LiveReply, SessionView
 from widgets.paint import MOVES, Painter
@@ -25,6 +24,8 @@ from widgets.pane import Pane, PaneDiff, pane_title
 STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
 """Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the
 terminal are shared by the panes side by side, so all of them are painted together."""
+JUMPS: Final = ((2, 1), (4, 2), (16, 3))
+"""While replies stream into up to so many panes: by how many rows a full one moves up at once."""
 
 
 class Wall(Painter, can_focus=True):
@@ -57,12 +58,14 @@ class Wall(Painter, can_focus=True):
             self.seq = seq
 
     class HistoryNeeded(Message):
-        """The reader is at the oldest entry that the pane has."""
+        """Entries older than ``before`` are wanted: the reader is at the oldest one that the pane has, or they do not
+        fill it. ``times``: how often the latter was so."""
 
-        def __init__(self, session: str, before: int) -> None:
+        def __init__(self, session: str, before: int, times: int = 0) -> None:
             super().__init__()
             self.session = session
             self.before = before
+            self.times = times
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -93,12 +96,17 @@ class Wall(Painter, can_focus=True):
         """The sessions that have a pane on screen."""
         return tuple(self._regions) or self._shown
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The sessions that are to have a pane, also those that there is no room for now."""
+        return self._shown
+
     def set_session(self, view: SessionView) -> None:
         """What the title of a pane says."""
         if self._views.get(view.id) != view:
             self._views[view.id] = view
-            self._pane(view.id).rest(view.state not in ACTIVE)
-            self._pane(view.id).dirty = True
+            if view.id in self._panes:
+                self._panes[view.id].dirty = True
 
     def put(self, session: str, entries: Iterable[Entry]) -> None:
         """New and changed entries of a session; painted at the next flush."""
@@ -124,8 +132,11 @@ class Wall(Painter, can_focus=True):
             self._streamed_at = now
         if focus_due:
             self._focus_streamed_at = now
+        streams = sum(self._pane(session).streams for session in self._regions)
+        jump = next((rows for panes, rows in JUMPS if streams <= panes), JUMPS[-1][1])
         for session, region in self._regions.items():
             pane = self._pane(session)
+            pane.jump = jump
             streamed = pane.streamed and (focus_due if session == self._focused else due)
             if pane.dirty or streamed or (pane.tick_at is not None and now >= pane.tick_at):
                 changed.extend(self._paint_pane(session, pane, region))
@@ -329,6 +340,8 @@ class Wall(Painter, can_focus=True):
 
     def _paint_pane(self, session: str, pane: Pane, region: Region) -> list[Region]:
         rows = pane.lay_out(region.width, max(0, region.height - 1), self._now)
+        if wanted := pane.ask_older():
+            self.post_message(self.HistoryNeeded(session, wanted, pane.asked))
         focused = session == self._focused
         title = pane_title(self._views.get(session), pane, region.width, focused, focused and self.has_focus)
         on_screen = self._on_screen.setdefault(session, PaneDiff())

@@ -6,26 +6,18 @@ of this annotator, so that a review goes on where it was left.
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from time import monotonic
 from typing import Final
 
 import msgspec
 
 from apollo_tui.acts.drafts import Drafts
-from apollo_tui.backend.feed import Feed
-from apollo_tui.state.board import BoardState
 from apollo_tui.state.review_filter import ReviewFilter
 from apollo_tui.state.sitting import SIZE, Sitting
 from sessions.attention.settings import Thresholds
-from sessions.errors import ApolloError
-from sessions.events import Event
-from sessions.events.states import ENDED
-from sessions.fold.review import KINDS, Item, ReviewBook
+from sessions.fold.review import Item, ReviewBook
 from sessions.fold.review_worth import Evidence, add_evidence
 from sessions.fold.summary import Summary
 from sessions.log.reader import LogReader
@@ -37,14 +29,6 @@ PACE_IDLE_MS: Final = 120_000
 """A longer wait between two verdicts is no part of the pace."""
 PACE_FROM_MS: Final = 60_000
 """Work of which a pace is told; a few seconds say nothing of the items to come."""
-SHARE: Final = 0.1
-"""The share of the time that reading takes: what is looked at and typed comes first."""
-REST_S: Final = 1.0
-"""Longest pause after one page, and least time between two counts."""
-LONG_EVENTS: Final = 4_000
-"""A session with more events is counted once the queue was opened: until then the number is said to be a part."""
-RETRY_S: Final = 30.0
-"""Until a log that could not be read is tried again."""
 
 
 class ReviewQueue:
@@ -57,8 +41,6 @@ class ReviewQueue:
         self._books: dict[str, ReviewBook] = {}
         self._folding = threading.Lock()
         """The books are folded in a reading thread, and looked at in the app's."""
-        self.open = False
-        """Whether the queue was opened: then all books are kept."""
         self._skipped: dict[str, None] | None = None
         self.items: list[Item] = []
         """All that waits, what is most likely worth it first."""
@@ -86,18 +68,6 @@ class ReviewQueue:
             for event in page:
                 book.fold(event)
         return len(page) == PAGE
-
-    def count_page(self, reader: LogReader, summary: Summary, now: int) -> int | None:
-        """Read one page of the session; once all is read, how many items it has. Runs in a reading thread."""
-        if self.read_page(reader, summary.session):
-            return None
-        return len(self._queue({summary.session: self._books[summary.session]}, [summary], now))
-
-    def forget(self, session: str) -> None:
-        """Let go of what was read of the session, unless the queue is open; it is read again when it is needed."""
-        if not self.open:
-            with self._folding:
-                self._books.pop(session, None)
 
     def refresh(self, summaries: Collection[Summary], now: int) -> list[Item]:
         """The queue as it is now."""
@@ -198,69 +168,3 @@ class ReviewQueue:
         with open_private(part) as file:
             file.write(msgspec.json.encode(list(self.skipped)))
         part.replace(self._path)
-
-
-class ReviewCount:
-    """Counts while ``run`` runs. ``say`` is called when the number has changed."""
-
-    def __init__(self, feed: Feed, state: BoardState, review: ReviewQueue, clock: Callable[[], int]) -> None:
-        self._feed = feed
-        self._state = state
-        self._review = review
-        self._clock = clock
-        self._due: dict[str, None] = {}
-        self._counts: dict[str, int] = {}
-        self._woken = asyncio.Event()
-
-    def note(self, events: Iterable[Event]) -> None:
-        """What happened may have changed the number."""
-        self._add(dict.fromkeys(event.session for event in events if event.kind in KINDS))
-
-    def count_all(self) -> None:
-        """The queue was read: long sessions cost nothing more to count."""
-        self._add(list(self._state.sessions))
-
-    async def run(self, say: Callable[[], None], *, rest: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Count all sessions, the newest first, then again whatever changes; does not return."""
-        newest = sorted(self._state.sessions.values(), key=lambda now: -now.summary.last_id)
-        self._add([now.summary.session for now in newest])
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            while self._due:
-                session = next(iter(self._due))
-                del self._due[session]
-                try:
-                    await self._count(session, rest)
-                except ApolloError:
-                    self._due[session] = None
-                    await rest(RETRY_S)
-                self._tell(say)
-            await rest(REST_S)
-
-    def _add(self, sessions: Collection[str]) -> None:
-        self._due |= dict.fromkeys(sessions)
-        if self._due:
-            self._woken.set()
-
-    async def _count(self, session: str, rest: Callable[[float], Awaitable[None]]) -> None:
-        known = self._state.sessions.get(session)
-        if known is None or (known.summary.last_seq > LONG_EVENTS and not self._review.open):
-            return
-        count = None
-        while count is None:
-            began = monotonic()
-            page = partial(self._review.count_page, summary=known.summary, now=self._clock())
-            count = await self._feed.work(page)
-            await rest(min(REST_S, (monotonic() - began) / SHARE))
-        self._counts[session] = count
-        if known.summary.state in ENDED:
-            self._review.forget(session)
-
-    def _tell(self, say: Callable[[], None]) -> None:
-        sessions = self._state.sessions
-        number = sum(count for session, count in self._counts.items() if not sessions[session].summary.archived)
-        told = (number, any(session not in self._counts for session in sessions))
-        if told != (self._state.to_review, self._state.counting):
-            self._state.to_review, self._state.counting = told
-            say()

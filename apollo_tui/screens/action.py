@@ -99,6 +99,7 @@ class ActionScreen(ApolloScreen):
             whole = read_details(reader, session, seq)
             return (whole, details_rows(whole, labels, tools, written=written)) if whole is not None else None
 
+        await self.context.seeds.ensure(session)
         found = await self.context.feed.work(ask)
         if found is None or asked != (self._session, self._seq):
             return

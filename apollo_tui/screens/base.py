@@ -148,6 +148,10 @@ class ApolloScreen(Screen[None]):
         """The jobs whose last lines are shown here."""
         return self.context.state.open_jobs(self.session) if self.session in self.context.state.sessions else []
 
+    def shown_sessions(self) -> list[str]:
+        """The sessions that more than their summary is needed of."""
+        return [self.session] if self.session else []
+
     def take_change(self, change: Change) -> None:
         """The state changed. Take it in; painting waits for the tick."""
         self._stale = True
@@ -197,6 +201,7 @@ class ApolloScreen(Screen[None]):
             self._stale = False
             self._title.update(self.context.state.header(now, self.title_text()))
             self.paint(now)
+            self.context.seeds.want(self.shown_sessions())
         self.show_hints()
         if self._composer is not None:
             self.context.note_sight(self.in_sight())

@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from apollo_tui import keys
+from apollo_tui.acts.pane_memory import PaneMemory
 from apollo_tui.backend.job_lines import JobKey
 from apollo_tui.context import AppContext, ToSession
 from apollo_tui.screens.base import ApolloScreen
@@ -21,19 +22,17 @@ from apollo_tui.screens.key_acts.attention import open_entry
 from apollo_tui.state.board import WINDOW, Change
 from apollo_tui.state.board_order import Order
 from apollo_tui.state.judged_place import judged_seq, places_of_entries
+from apollo_tui.state.pane_choice import PaneChoice
+from sessions.events.states import ACTIVE
+from sessions.terminal_text import say_count
 from widgets.composer import Composer
+from widgets.grid import count_fitting
 from widgets.models import Entry
 from widgets.session_list import SessionList
 from widgets.wall import Wall
 
-ALL_PANES: Final = 4
-"""Up to so many sessions have a pane each by default; above, one large pane."""
-TALL_PANES: Final = 6
-"""The same on a terminal that is high enough for three rows of panes."""
-LEAST_ROWS: Final = 9
-"""Of a pane of those."""
-ROOMY: Final = 110
-"""Columns from which on several panes are readable beside the list."""
+AROUND: Final = 3
+"""Rows above and below the wall."""
 
 
 class BoardScreen(ApolloScreen):
@@ -50,8 +49,8 @@ class BoardScreen(ApolloScreen):
         self._rows = BoardRows(context, self.listing)
         self._came_from: list[str] = []
         self._tickers = Tickers(context.state)
-        self.panes: int | None = None
-        """How many panes the annotator asked for; None: as many as fit well."""
+        self._memory = PaneMemory(context.drafts)
+        self.choice = PaneChoice(self._memory.load())
 
     def compose_body(self) -> Iterable[Widget]:
         """List and wall, then the composer."""
@@ -95,6 +94,10 @@ class BoardScreen(ApolloScreen):
         shown = () if self.apollo.line_speed.slow else self.wall.session_ids
         return [job for session in shown if session in state.sessions for job in state.open_jobs(session)]
 
+    def shown_sessions(self) -> list[str]:
+        """The current one, those with a pane, and those whose row is in sight."""
+        return [*super().shown_sessions(), *self.wall.session_ids, *self.listing.in_sight]
+
     def shows(self, session: str) -> bool:
         """Whether the session has a pane on screen."""
         return session in self.wall.session_ids
@@ -102,21 +105,26 @@ class BoardScreen(ApolloScreen):
     # --- following the state ----------------------------------------------------------------------------------------
 
     def take_change(self, change: Change) -> None:
-        """Give the wall what is new; it is painted at the tick."""
+        """Give the wall what is new in its panes; it is painted at the tick."""
         super().take_change(change)
-        state = self.context.state
         self.rows.take(change.sessions)
         touched = change.entries or {session: set[int]() for session in change.sessions}
+        chosen = frozenset(self.wall.chosen)
         for session, seqs in touched.items():
-            now = state.sessions.get(session)
-            if now is not None:
-                self.wall.put(session, now.book.entries(seqs or None))
-                self.wall.live(session, now.live)
+            if session in chosen:
+                self._fill_pane(session, seqs)
+
+    def _fill_pane(self, session: str, seqs: Collection[int] = ()) -> None:
+        """Give the wall these entries of a session, or all, and what streams."""
+        now = self.context.state.sessions.get(session)
+        if now is not None:
+            self.wall.put(session, now.book.entries(seqs or None))
+            self.wall.live(session, now.live)
 
     def take_deltas(self, sessions: Collection[str]) -> None:
         """Partial replies grew."""
         self._tickers.note_growth()
-        for session in sessions:
+        for session in set(self.wall.chosen).intersection(sessions):
             self.wall.live(session, self.context.state.sessions[session].live)
 
     def paint(self, now: int) -> None:
@@ -128,6 +136,7 @@ class BoardScreen(ApolloScreen):
             self._tickers.clear()
         self.set_class(self.apollo.line_speed.slow, "-slow")
         self.listing.update(views)
+        self._fit_list()
         for view in views:
             self.wall.set_session(view)
         self._choose_panes()
@@ -168,38 +177,87 @@ class BoardScreen(ApolloScreen):
         self._stale = True
 
     def _choose_panes(self) -> None:
-        """A pane for each session, or for those about the current one; a sub-agent has that of its session while it is
-        the current one."""
-        state = self.context.state
-        order = self.rows.roots()
-        current = self.session or (order[0] if order else "")
-        if current and current not in order:
-            root = state.families.root(current)
-            order = [current if one == root else one for one in order]
+        """Those that ``choice`` gives a pane; a sub-agent has that of its session while it is the current one."""
         if self.apollo.line_speed.slow:
             self.wall.show(())
             return
-        wanted = self._count_fitting(len(order)) if self.panes is None else self.panes
-        if wanted >= len(order):
-            shown = order
-        else:
-            at = order.index(current) if current in order else 0
-            first = max(0, min(at - wanted // 2, len(order) - wanted))
-            shown = order[first : first + wanted]
+        order = self.rows.roots()
+        current = self.session or (order[0] if order else "")
+        root = self.rows.root_of(current, order)
+        chosen = self.choice.show(order, self.room_for_panes(), root, self._rank)
+        shown = [current if one == root else one for one in chosen]
+        for session in set(shown).difference(self.wall.chosen):
+            self._fill_pane(session)
         self.wall.show(shown)
         if current:
             self.wall.focus_pane(current)
 
-    def _count_fitting(self, sessions: int) -> int:
-        """How many panes can be read: one for each session, or one."""
+    def _fit_list(self) -> None:
+        """As wide as names need; over a slow line it has all there is (app.tcss)."""
+        if self.apollo.line_speed.slow:
+            self.listing.styles.clear_rule("width")
+            return
+        wanted, known = self.listing.wanted_width, self.listing.styles.width
+        if known is None or known.value != wanted:
+            self.listing.styles.width = wanted
+
+    def room_for_panes(self) -> int:
+        """How many panes fit, whatever else takes room for a while."""
         size = self.app.size
-        most = TALL_PANES if size.height >= 3 * LEAST_ROWS else ALL_PANES
-        return sessions if sessions <= most and size.width >= ROOMY else 1
+        return count_fitting(size.width - self.listing.wanted_width, size.height - AROUND)
+
+    def _rank(self) -> list[str]:
+        """The sessions that have a pane before others: who needs somebody, who works, then the newest."""
+        state, now = self.context.state, self.context.clock()
+        roots = state.roots()
+        need = dict.fromkeys(
+            state.families.root(signal.session)
+            for signal in state.attention.rank(state.summaries(), now)
+            if not signal.quiet
+        )
+        works = [one for one in roots if state.sessions[one].summary.state in ACTIVE]
+        newest = sorted(roots, key=lambda one: -state.sessions[one].summary.last_id)
+        return list(dict.fromkeys([*need, *works, *newest]))
+
+    # --- how many panes, and whose ----------------------------------------------------------------------------------
+
+    @property
+    def pinnable(self) -> str:
+        """The session that a pane can be kept for, "" if there is none."""
+        return self.context.state.families.root(self.session) if self.session else ""
+
+    def ask_panes(self) -> None:
+        """How many panes, and whose."""
+        from apollo_tui.screens.panels.panes import choose_panes
+
+        choose_panes(self)
 
     def set_panes(self, count: int | None) -> None:
-        """Show so many panes; None: as many as fit well."""
-        self.panes = count
+        """Show so many panes; None: as many as fit."""
+        self.choice.set_count(count)
+        fit = self.room_for_panes()
+        said = f"as many panes as fit: {fit}" if count is None else say_count(count, "pane")
+        self._keep_panes(said if count is None or count <= fit else f"{said}; {fit} fit here")
+
+    def pin_session(self, session: str) -> None:
+        """Keep a session in a pane, or let it go again."""
+        pinned = self.choice.pin(session)
+        self._keep_panes(f"{self.context.name(session)} {'is always' if pinned else 'need not be'} in a pane")
+
+    def choose_panes_anew(self) -> None:
+        """Those that need somebody now."""
+        self.choice.choose_anew()
+        self._keep_panes("the panes show who needs somebody now")
+
+    def _keep_panes(self, said: str) -> None:
+        self._choose_panes()
         self._stale = True
+        try:
+            self._memory.keep(self.choice.kept)
+        except OSError as problem:
+            self.say(f"{said}; that could not be kept: {problem}", "warning")
+        else:
+            self.say(said, "done")
 
     # --- moving -----------------------------------------------------------------------------------------------------
 
@@ -342,10 +400,11 @@ class BoardScreen(ApolloScreen):
         self.invalidate()
 
     async def on_wall_history_needed(self, message: Wall.HistoryNeeded) -> None:
-        """The reader is at the oldest entry of a pane: read what lies before it."""
+        """The reader is at the oldest entry of a pane, or there are blank rows in it: read what lies before it."""
         now = self.context.state.sessions[message.session]
+        limit = WINDOW // 2 << max(0, message.times - 1)
         older = await self.context.feed.read(
-            lambda reader: reader.events(message.session, before=message.before, newest_first=True, limit=WINDOW // 2)
+            lambda reader: reader.events(message.session, before=message.before, newest_first=True, limit=limit)
         )
         if older:
             self.wall.put(message.session, now.book.entries(now.book.add(older[::-1])))

@@ -47,6 +47,12 @@ class BoardRows:
         known, families = set(shown), self.context.state.families
         return [session for session in shown if families.parent(session) not in known]
 
+    def root_of(self, session: str, roots: Collection[str]) -> str:
+        """The one of these that the session is, or that it is below; "" if there is none."""
+        while session and session not in roots:
+            session = self.context.state.families.parent(session)
+        return session
+
     def marked(self) -> list[str]:
         """The marked sessions that are shown: nobody acts on what is out of sight."""
         return [session for session in self.sessions() if session in self.context.marked]

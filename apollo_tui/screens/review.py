@@ -140,7 +140,6 @@ class ReviewScreen(ActionScreen):
 
     def on_mount(self) -> None:
         """Read the sessions, a few at a time."""
-        self.context.review.open = True
         self.context.review.plan(None, anew=True)
         self.run_worker(self._read_all(), group="queue", exclusive=True)
 
@@ -151,7 +150,6 @@ class ReviewScreen(ActionScreen):
             self._renew()
         self._complete = True
         self._renew()
-        self.context.review_count.count_all()
         await self._follow()
 
     @property
@@ -191,7 +189,6 @@ class ReviewScreen(ActionScreen):
         context, review = self.context, self.context.review
         summaries = [now.summary for now in context.state.sessions.values()]
         review.refresh(summaries, context.clock())
-        context.state.to_review = len(review.items)
         if not self._complete or not review.sitting.planned:
             review.plan(self._item)  # until all is read, something better may come
         if self._item is not None and not review.contains(self._item):

@@ -122,6 +122,7 @@ class SessionScreen(ApolloScreen):
 
     async def _load(self) -> None:
         try:
+            await self.context.seeds.ensure(self._session)
             await self._read_index()
         finally:
             self._indexed = True
@@ -162,9 +163,6 @@ class SessionScreen(ApolloScreen):
             events = await self.context.feed.read(partial(read_page, session=self._session, seqs=wanted))
             self._book.add(events)
             self.transcript.supply(self.training.dress(self._book.entries(wanted)))
-        if self.transcript.following:
-            # Heights are known now: the end stands at the bottom of the screen again.
-            self.transcript.follow()
 
     def take_change(self, change: Change) -> None:
         """New entries join the end; changed ones are replaced where they are loaded."""
@@ -261,6 +259,7 @@ class SessionScreen(ApolloScreen):
         self._stale = self._stale or 0 < self._facts_due <= now
         super().tick(now)
         self._mark_span()
+        self.transcript.slow = self.apollo.line_speed.slow
         self.transcript.flush(now)
         sight = self.transcript.in_sight()
         if sight and self.app.screen is self:

@@ -31,7 +31,7 @@ class Attention:
     def of(self, summary: Summary, now: int) -> list[Signal]:
         """The signals of one session, most urgent first."""
         known, below = self._known.get(summary.session), self._below(summary.session)
-        progress = max((child.progress_at for child in below), default=0)
+        progress = max(child.progress_at for child in below) if below else 0
         if known is not None and known[0] is summary and known[1:3] == (now // MINUTE_MS, progress):
             return known[3]
         found = sorted(signals_of(summary, now, self.thresholds, below=below), key=urgency)

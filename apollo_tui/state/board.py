@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from apollo_tui.state import to_judge
 from apollo_tui.state.attention import Attention
 from apollo_tui.state.board_filter import SessionFacts
 from apollo_tui.state.read_marks import ReadMarks
@@ -23,6 +24,7 @@ from sessions.attention.signals import Signal
 from sessions.events.states import ENDED
 from sessions.fold.beginning import say_beginning
 from sessions.fold.families import Families
+from sessions.fold.flags import FlagBook
 from sessions.fold.notes import SessionNotes
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.summary import Summary, fold_summary
@@ -34,7 +36,8 @@ from widgets.live import grow
 from widgets.models import Entry, HeaderView, LiveReply, SessionView
 from widgets.session_list import session_view
 
-SLOT_MS: Final = 15 * 60_000
+MINUTE_MS: Final = 60_000
+SLOT_MS: Final = 15 * MINUTE_MS
 SLOTS: Final = 8
 """The sparkline of a session shows so many slots of time."""
 
@@ -93,6 +96,8 @@ class SessionState(msgspec.Struct):
     """Who said something of it or to it, by name, as far as its flags and its newest events tell."""
     loaded: bool = False
     """Whether the window of entries was read from the log."""
+    view: tuple[Summary, object, SessionView] | None = None
+    """How lists show it, and of what that was made."""
 
 
 class Change(msgspec.Struct):
@@ -120,10 +125,9 @@ class BoardState:
         self.read_marks = ReadMarks()
         self.trouble = ""
         self.writable = False
-        self.to_review = 0
-        """Items in the review queue when it was last made."""
-        self.counting = False
-        """Whether sessions were not counted for it yet."""
+        self._verdicts: dict[str, FlagBook] = {}
+        """What was judged of the sessions of which anything was."""
+        self._open_flags: dict[str, int] = {}
         self.clients: tuple[ClientInfo, ...] = ()
         """Who is attached to the host, command lines included."""
         self.show_archived = False
@@ -131,6 +135,10 @@ class BoardState:
         self._families = Families.of(())
         self._related = 0
         """So many sessions are in the families."""
+        self._archive_changes = 0
+        """How often a session was archived, or came back."""
+        self._ordered: tuple[object, list[str]] = (None, [])
+        """The order, and of what it was made."""
 
     # --- filling ------------------------------------------------------------------------------------------------
 
@@ -142,6 +150,7 @@ class BoardState:
             if known is None:
                 self.sessions[summary.session] = self._begin(summary)
             elif summary.last_seq > known.summary.last_seq:
+                self._archive_changes += known.summary.archived != summary.archived
                 known.summary = summary
 
     def seed(
@@ -194,7 +203,8 @@ class BoardState:
             elif event.seq <= now.summary.last_seq:
                 continue
             else:
-                now.summary = fold_summary(now.summary, event)
+                before, now.summary = now.summary, fold_summary(now.summary, event)
+                self._archive_changes += before.archived != now.summary.archived
             self._take_in(now, event)
             change.events.append(event)
             change.sessions.add(event.session)
@@ -219,6 +229,7 @@ class BoardState:
         return [] if summary.harness else [(session, job.job) for job in summary.open_jobs]
 
     def _take_in(self, now: SessionState, event: ev.Event) -> None:
+        self.learn_judgement([event])
         if event.kind in COUNTED:
             now.unread.append(event.seq)
         if event.kind in ENDS_LIVE and (event.step is not None or not now.summary.harness):
@@ -266,7 +277,10 @@ class BoardState:
 
         Archived ones only where asked for, and with them all that they started.
         """
-        return list(filter(self._is_shown, self.families.order()))
+        key = (len(self.sessions), self.show_archived, self._archive_changes)
+        if self._ordered[0] != key:
+            self._ordered = (key, [one for one in self.families.order() if self._is_shown(one)])
+        return list(self._ordered[1])
 
     def _is_shown(self, session: str) -> bool:
         if self.show_archived:
@@ -345,7 +359,22 @@ class BoardState:
         return unread
 
     def view(self, session: str, now: int) -> SessionView:
-        """One session for lists and titles."""
+        """One session for lists and titles. Of what stands still it is made once a minute: a log may hold thousands."""
+        known = self.sessions[session]
+        summary, read = known.summary, self.read_marks.book(session)
+        moves = summary.state == "sleeping" or summary.begins or self.families.has_relatives(session)
+        fresh = now if moves else now // MINUTE_MS
+        # Signals are made of the summary and the minute.
+        key = (fresh, known.book.entry(known.newest), len(known.unread), read.changes, read.let_go)
+        kept = known.view
+        if kept is not None and kept[0] is summary and kept[1] == key:
+            return kept[2]
+        view = self._make_view(session, now)
+        key = (*key[:2], len(known.unread), read.changes, read.let_go)  # what is read has left the unread
+        known.view = (summary, key, view)
+        return view
+
+    def _make_view(self, session: str, now: int) -> SessionView:
         known = self.sessions[session]
         summary = known.summary
         worst = self.attention.worst(summary, now)
@@ -380,6 +409,8 @@ class BoardState:
 
     def below(self, session: str) -> list[Summary]:
         """The summaries of all sub-agents below a session."""
+        if not self.families.children(session):
+            return []  # as nearly all of a thousand
         return [self.sessions[one].summary for one in self.families.below(session)]
 
     def headline_seq(self, session: str) -> int:
@@ -405,14 +436,34 @@ class BoardState:
             can_wait=len({signal.session for signal in found} - need),
             first_need=first,
             first_age=age(now - found[0].at) if found else "",
-            unread=sum(self.unread(s.session) for s in summaries),
-            to_review=self.to_review,
-            counting=self.counting,
+            to_judge=self.count_to_judge([summary.session for summary in summaries], found),
             cost=sum(s.cost for s in summaries),
             who=self.who(),
             trouble=self.trouble,
             place=place,
         )
+
+    def learn_judgement(self, events: Iterable[ev.Event]) -> None:
+        """What was judged in all sessions, oldest first; what is known already changes nothing."""
+        for event in events:
+            if event.kind in to_judge.KINDS:
+                self._verdicts.setdefault(event.session, FlagBook()).fold(event)
+                self._open_flags.pop(event.session, None)
+
+    def count_to_judge(self, sessions: Collection[str], signals: Iterable[Signal]) -> int:
+        """How many things wait for a verdict in these sessions, of which these are the ``signals``."""
+        open_flags = sum(self._count_open_flags(one) for one in self._verdicts.keys() & set(sessions))
+        by_session: dict[str, list[Signal]] = {}
+        for signal in signals:
+            by_session.setdefault(signal.session, []).append(signal)
+        return open_flags + sum(
+            to_judge.count_open_signals(found, self._verdicts.get(one)) for one, found in by_session.items()
+        )
+
+    def _count_open_flags(self, session: str) -> int:
+        if session not in self._open_flags:
+            self._open_flags[session] = to_judge.count_open_flags(self._verdicts[session], self.actor)
+        return self._open_flags[session]
 
     def others(self) -> list[str]:
         """The other annotators with an app on this log, by name; one's own second window is none."""

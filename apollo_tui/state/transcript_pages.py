@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from apollo_tui.state.board import COUNTED, WINDOW
+from apollo_tui.state.board import COUNTED
 from sessions import events as ev
 from sessions.fold import notes
 from sessions.fold.read_ranges import ReadBook
@@ -38,6 +38,9 @@ SPARSE: Final = frozenset(
     }
 )
 """Kinds that change entries far from their own place, and are few: read once, whole."""
+
+SEEDED: Final = 120
+"""So many of the newest events fill a pane; where rows stay blank, or somebody scrolls, older ones are read."""
 
 MOST_INDEXES: Final = 3
 """Of so many sessions the index is kept: ten megabytes for one of 100,000 events."""
@@ -68,7 +71,7 @@ class Seed(msgspec.Struct, frozen=True):
 
 def read_seed(reader: LogReader, session: str, actor: str) -> Seed:
     """Read the seed of one session."""
-    window = reader.events(session, newest_first=True, limit=WINDOW)[::-1]
+    window = reader.events(session, newest_first=True, limit=SEEDED)[::-1]
     flags = reader.events(session, kinds=notes.KINDS | {"flag.set", "flag.removed"})
     read = read_marks_of(reader, session, actor)
     queued = reader.events(session, kinds={"advice.queued"}, before=window[0].seq) if window else []

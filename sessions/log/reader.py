@@ -177,6 +177,12 @@ class LogReader:
         query = f"SELECT {COLUMNS} FROM events WHERE id > ? ORDER BY id LIMIT ?"
         return [event_of(row) for row in self._rows(query, position, limit)]
 
+    def of_kinds(self, kinds: Collection[str]) -> list[Event]:
+        """The events of these kinds of all sessions, in the order of their ids: for kinds that are few."""
+        some = "SELECT e.id FROM sessions AS s CROSS JOIN events AS e ON e.session = s.session"
+        query = f"SELECT {COLUMNS} FROM events WHERE id IN ({some} AND e.kind IN ({_marks(kinds)})) ORDER BY id"
+        return [event_of(row) for row in self._rows(query, *sorted(kinds))]
+
     def by_request(self, request: str) -> list[Event]:
         """The whole write set that answered ``request``; empty if it was never applied."""
         return [event_of(row) for row in self._rows(BY_REQUEST, request)]

@@ -141,7 +141,7 @@ async def test_a_labelled_flag_is_opened_by_f_not_taken_away(feed: FakeFeed) -> 
 async def test_an_undo_off_screen_is_shown_first_and_wants_a_second_u(feed: FakeFeed) -> None:
     _, second = await two(feed)
     async with open_app(feed, (80, 24)) as (app, pilot):
-        await pilot.press("2", "tab", "left_square_bracket", "f")
+        await pilot.press("P", "1", "2", "tab", "left_square_bracket", "f")
         await until(pilot, lambda: len(app.context.state.sessions[second].flags) == 1)
         await pilot.press("escape", "escape", "1", "u")
         await until(pilot, lambda: "u again undoes: flag" in screen_text(app))

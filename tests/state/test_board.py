@@ -153,3 +153,27 @@ def test_a_silent_session_says_where_it_is_silent() -> None:
     state.apply([*log.begin(), log.action(1)])
     assert state.view("s", 5 * 60_000).why == ""
     assert state.view("s", 14 * 60_000 + 10).why == "silent for 14 min in `run`"
+
+
+def test_the_view_of_a_session_that_stands_still_is_made_once_a_minute_and_anew_for_what_happens() -> None:
+    log = Log()
+    state = BoardState(ME)
+    state.apply([*log.begin(), log.action(1)])
+    first = state.view("s", 60_000)
+    assert state.view("s", 119_000) is first
+    assert state.view("s", 120_000) is not first
+    state.apply([log.action(2)])
+    assert state.view("s", 121_000).unread == 2
+
+
+def test_the_order_follows_who_comes_and_who_is_archived() -> None:
+    log = Log()
+    state = BoardState(ME)
+    state.apply(log.begin("a", 2))
+    assert state.order() == ["a"]
+    state.apply(log.begin("b", 1))
+    assert state.order() == ["b", "a"]
+    state.apply([log(ev.StateChanged(state=to), session="b") for to in ("stopped", "archived")])  # type: ignore[arg-type]
+    assert state.order() == ["a"]
+    state.show_archived = True
+    assert state.order() == ["b", "a"]

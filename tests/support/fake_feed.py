@@ -168,6 +168,17 @@ class FakeFeed:
             await self.add(session, ev.StateChanged(state="running"))
         return session
 
+    async def sessions(self, count: int) -> list[str]:
+        """So many sessions that run, ``task-1`` the first, in one write."""
+        made = [new_ulid() for _ in range(count)]
+        first = self.writer.next_number()
+        story: list[ev.NewEvent] = []
+        for at, session in enumerate(made):
+            body = ev.SessionCreated(number=first + at, title=f"task-{at + 1}", task="Make it work.", model=MODEL)
+            story += [ev.NewEvent(session, body), ev.NewEvent(session, ev.StateChanged(state="running"))]
+        await self.writer.append(*story)
+        return made
+
     async def step(
         self,
         session: str,

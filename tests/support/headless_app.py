@@ -21,10 +21,13 @@ Running = tuple[ApolloApp, Pilot[None]]
 
 
 @asynccontextmanager
-async def open_app(feed: FakeFeed, size: tuple[int, int] = (120, 36), **more: Any) -> AsyncIterator[Running]:
+async def open_app(
+    feed: FakeFeed, size: tuple[int, int] = (120, 36), *, all_read: bool = True, **more: Any
+) -> AsyncIterator[Running]:
+    """``all_read``: wait until all sessions are; of many, only those in sight ever are."""
     app = ApolloApp(feed, **more)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: all(now.loaded for now in app.context.state.sessions.values()))
+        await until(pilot, lambda: not all_read or all(now.loaded for now in app.context.state.sessions.values()))
         app._tick()
         await pilot.pause()
         yield app, pilot

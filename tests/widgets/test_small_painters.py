@@ -149,7 +149,7 @@ class BarsApp(App[None]):
 async def test_the_bars_say_what_matters_first_and_never_take_the_focus() -> None:
     app = BarsApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.query_one(TitleBar).update(HeaderView(4, 1, "tune-lr killed a healthy job (2 min)", 212, 31, 0.84))
+        app.query_one(TitleBar).update(HeaderView(4, 1, "tune-lr killed a healthy job (2 min)", 31, 0.84))
         app.query_one(HintBar).update([Hint(key, "verb") for key in "abcdefghij"])
         app.query_one(ReceiptLine).show("flagged 1 tune-lr 40.1", "done")
         await pilot.pause()
@@ -244,7 +244,7 @@ async def test_the_first_line_keeps_ages_and_trouble_whole_at_every_width() -> N
         bar = app.query_one(TitleBar)
         for place in ("", "4 steady · training view: default"):
             bar.update(
-                HeaderView(20, 20, "poller: asks: which of the two?", 212, 31, 0.84, trouble="read-only", place=place,
+                HeaderView(20, 20, "poller: asks: which of the two?", 31, 0.84, trouble="read-only", place=place,
                            who="ada", first_age="5 h")
             )  # fmt: skip
             for width in range(60, 200, 7):

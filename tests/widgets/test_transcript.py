@@ -115,7 +115,8 @@ async def test_a_resize_keeps_the_place_and_the_selection(size: tuple[int, int])
         first, selected = transcript.in_sight()[0], transcript.selected
         await pilot.resize_terminal(*size)
         await pilot.pause()
-        assert transcript.in_sight()[0] == first
+        assert first in transcript.in_sight()
+        assert transcript.in_sight()[0] == first or len(transcript._shown) == size[1], "older ones fill the rows"
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert transcript.in_sight()[0] == first

@@ -6,7 +6,7 @@ from sessions.events import Containment
 from sessions.fold.summary import Summary
 from widgets.cells import text_of
 from widgets.entries import EntryBook
-from widgets.grid import LEAST_HEIGHT, LEAST_WIDTH, grid
+from widgets.grid import LEAST_HEIGHT, LEAST_WIDTH, count_fitting, grid
 from widgets.live import grow
 from widgets.models import Entry, LiveReply, SessionView
 from widgets.pane import Pane, pane_title
@@ -84,7 +84,7 @@ async def test_a_wall_that_nothing_happens_to_paints_nothing() -> None:
         assert wall.rows_repainted == before
 
 
-async def test_a_streaming_word_repaints_one_row_and_a_new_pane_full_jumps_by_half() -> None:
+async def test_a_streaming_word_repaints_one_row_and_the_pane_moves_up_row_by_row() -> None:
     app = WallApp(16)
     async with app.run_test(size=(200, 50)) as pilot:
         await pilot.pause()
@@ -190,6 +190,17 @@ async def test_a_key_without_a_selection_means_what_was_on_screen_for_half_a_sec
         assert settled is not None and settled.step == 60
 
 
+def test_the_shape_of_panes_reads_well() -> None:
+    def shape(count: int, width: int, height: int) -> tuple[int, int]:
+        first = grid(count, width, height)[0]
+        return first.width, first.height
+
+    assert shape(12, 165, 47) == (54, 11)
+    assert shape(2, 165, 47) == (82, 47)
+    assert shape(4, 54, 21) == (26, 10)
+    assert len(grid(4, 54, 12)) == 4, "while somebody writes, they are lower"
+
+
 async def test_a_resize_keeps_the_reading_place_and_the_selection() -> None:
     app = WallApp(1)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -234,10 +245,11 @@ async def test_running_times_change_every_ten_seconds_then_once_a_minute_and_onl
 
 
 def test_panes_fill_the_wall_without_overlap_and_none_is_uselessly_small() -> None:
-    for count in range(1, 17):
-        for width, height in ((80, 22), (93, 33), (120, 36), (200, 50)):
+    assert [count_fitting(*size) for size in ((54, 21), (91, 33), (165, 47), (20, 4))] == [4, 12, 16, 1]
+    for width, height in ((54, 21), (80, 22), (93, 33), (120, 36), (200, 50)):
+        for count in range(1, count_fitting(width, height) + 1):
             regions = grid(count, width, height)
-            assert 1 <= len(regions) <= count
+            assert len(regions) == count
             for region in regions:
                 assert region.width >= min(LEAST_WIDTH, width)
                 assert region.height >= min(LEAST_HEIGHT, height)
@@ -307,17 +319,45 @@ async def test_the_list_says_how_many_sessions_are_out_of_sight_and_how_many_of_
         assert rows[-1].strip() == "↑ 8 more" and rows[6].startswith("›!12 ")
 
 
-def test_a_pane_of_a_session_that_stands_still_is_filled_to_its_last_row() -> None:
+def test_a_pane_is_full_after_every_entry_and_moves_by_the_rows_that_came() -> None:
     pane = Pane("s")
     entries = actions(30)
     for upto in range(1, 31):
         pane.put(entries[:upto])
-        pane.lay_out(60, 10, 0)
-    moving = pane.lay_out(60, 10, 0)
-    pane.rest(True)
-    assert pane.dirty
-    still = pane.lay_out(60, 10, 0)
-    assert len(moving) < 10 == len(still) and still[-1].seq == moving[-1].seq == entries[-1].seq
+        rows = pane.lay_out(60, 10, 0)
+        assert len(rows) == min(10, upto) and rows[-1].seq == entries[upto - 1].seq
     pane.scroll(-3)
     above = pane.lay_out(60, 10, 0)
-    assert above[-1].seq < entries[-1].seq and not pane.following
+    assert len(above) == 10 and above[-1].seq < entries[-1].seq and not pane.following
+    assert [len(pane.lay_out(60, height, 0)) for height in (4, 20, 10)] == [4, 20, 10]
+
+
+def test_while_many_replies_stream_a_full_pane_frees_a_few_rows_and_is_full_again_when_its_own_is_over() -> None:
+    pane = Pane("s")
+    pane.jump = 3
+    pane.put(actions(30))
+    blank = []
+    for words in range(1, 120):
+        pane.set_live(live(99, "word " * words))
+        blank.append(10 - len(pane.lay_out(30, 10, 0)))
+    assert set(blank[3:]) == {0, 1, 2}
+    pane.set_live(None)
+    assert len(pane.lay_out(30, 10, 0)) == 10
+
+
+def test_what_is_folded_away_is_made_up_for_by_older_entries_which_are_asked_for_a_few_times() -> None:
+    told = Told()
+    told.seq = 900
+    for step in range(1, 40):
+        told.action(step, name="wait", seconds=60)
+    book = EntryBook()
+    book.add(told.events)
+    pane = Pane("s")
+    pane.put(book.entries())
+    assert len(pane.lay_out(60, 10, 0)) == 1 and pane.blank == 9
+    assert pane.ask_older() == pane.oldest and pane.ask_older() == 0
+    pane.put(actions(3))
+    pane.lay_out(60, 10, 0)
+    assert pane.ask_older() == pane.oldest and pane.asked == 2
+    pane.put(actions(20))
+    assert len(pane.lay_out(60, 10, 0)) == 10 and pane.ask_older() == 0

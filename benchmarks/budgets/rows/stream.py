@@ -37,7 +37,7 @@ def cpu(folder: Path, quick: bool) -> Iterator[Figure]:
             bytes_.append(rate)
             others.append(other)
         raw = f"{listed(shares)} %; {listed(rates)} tokens/s a session; {listed(bytes_)} KB/s"
-        yield Figure("16 panes × 50 tokens/s: CPU of a core, no keys", median(shares), " %", 10, 6, raw, median(others))
+        yield Figure("16 panes × 50 tokens/s: CPU of a core, no keys", median(shares), " %", 8, 6, raw, median(others))
 
 
 def keys(folder: Path, quick: bool) -> Iterator[Figure]:
@@ -62,7 +62,7 @@ def keys(folder: Path, quick: bool) -> Iterator[Figure]:
         f"max {worst[0]:.0f} against {worst[1]:.0f}; {runs} runs of {count} keys; {rate:.0f} tokens/s a session"
     )
     ratio = median(tops[0]) / median(tops[1])
-    yield Figure("key to paint under that load, p99, against no painting", ratio, "×", 3, 1.5, raw, median(others))
+    yield Figure("key to paint under that load, p99, against no painting", ratio, "×", 1.6, 1.3, raw, median(others))
 
 
 def bytes_to_terminal(folder: Path, quick: bool) -> Iterator[Figure]:
