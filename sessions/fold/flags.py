@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -124,6 +124,15 @@ class FlagBook:
         """The flags that stand on exactly this target."""
         return [flag for flag in self.active if flag.target == target]
 
+    def find_undecided(self, actor: str) -> list[dict[str, Flag]]:
+        """The last word of each person, by who said it, for each target that ``actor`` may decide: where they disagree
+        or all are unsure, and this annotator has not spoken last."""
+        said: dict[str, dict[str, Flag]] = {}
+        for flag in self.active:
+            if flag.human:
+                said.setdefault(str(flag.target), {})[flag.by] = flag
+        return [flags for flags in said.values() if _is_undecided(flags.values()) and _newest(flags).by != actor]
+
     def covers(self, step: int, call: int | None = None) -> tuple[Flag, ...]:
         """The flags that stand for all of what ``step.call`` is, or, without a call, for the whole reply of ``step``.
 
@@ -172,3 +181,12 @@ class FlagBook:
         if step > last:
             return True
         return flag.target.part == "call" and call is not None and call > (flag.target.call or 0)
+
+
+def _newest(flags: Mapping[str, Flag]) -> Flag:
+    return max(flags.values(), key=lambda flag: flag.seq)
+
+
+def _is_undecided(flags: Iterable[Flag]) -> bool:
+    verdicts = {flag.verdict for flag in flags}
+    return len(verdicts) > 1 or verdicts == {"unsure"}

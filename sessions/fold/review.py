@@ -1,8 +1,8 @@
 """What of one session a person should still look at, and why: a fold, and a pure choice from it.
 
-Disputed: two annotators said different things of the same target. Proposed: a rule or a judge flagged it and no person
-has. Signal, malformed, error: suspicious and judged by nobody; the same failure over and over is one item. Unseen:
-nobody has read the reply or one of its calls.
+Disputed: two annotators said different things of the same target, or another one was unsure. Proposed: a rule or a
+judge flagged it and no person has. Signal, malformed, error: suspicious and judged by nobody; the same failure over and
+over is one item. Unseen: nobody has read the reply or one of its calls.
 """
 
 from __future__ import annotations
@@ -256,21 +256,12 @@ class ReviewBook:
         return any(flag.human for flag in self.flags.covers(target.step, target.call))
 
     def _find_disputes(self, actor: str) -> Iterable[Item]:
-        by_target: dict[str, list[Flag]] = {}
-        for flag in self.flags.active:
-            if flag.human:
-                by_target.setdefault(str(flag.target), []).append(flag)
-        for flags in by_target.values():
-            last = {flag.by: flag for flag in flags}
-            mine = last.get(actor)
-            others = [flag for by, flag in last.items() if by != actor]
-            if len({flag.verdict for flag in last.values()}) < 2:
-                continue
-            if mine is not None and all(mine.seq > flag.seq for flag in others):
-                continue  # this annotator has had the last word
+        for last in self.flags.find_undecided(actor):
             said = ", ".join(f"{shown_name(by)} {flag.verdict}" for by, flag in sorted(last.items()))
-            target, reason = flags[0].target, f"annotators disagree: {said}"
-            yield self._item(target, "disputed", reason, self._place(target), flags=list(last.values()))
+            differ = len({flag.verdict for flag in last.values()}) > 1
+            flags = list(last.values())
+            target, reason = flags[0].target, f"{'annotators disagree' if differ else 'nobody is sure'}: {said}"
+            yield self._item(target, "disputed", reason, self._place(target), flags=flags)
 
     def _find_proposals(self) -> Iterable[Item]:
         for flag in self.flags.active:

@@ -76,6 +76,14 @@ def test_annotators_who_disagree_are_a_dispute_until_one_has_had_the_last_word()
     assert items(*events, said(ev.FlagRemoved(flag="b"), BEN), actor=ADA) == []
 
 
+def test_what_another_annotator_is_unsure_of_is_there_to_be_decided() -> None:
+    call = Target(1, "call", 1)
+    events = [*step(1), flag("a", call, ADA, verdict="unsure")]
+    (item,) = items(*events, actor=BEN)
+    assert item.why == "disputed" and item.reason == "nobody is sure: ada unsure"
+    assert items(*events, actor=ADA) == items(*events, flag("b", call, BEN, verdict="bad"), actor=BEN) == []
+
+
 def test_a_proposal_leaves_when_a_person_agrees_or_not() -> None:
     events = [*step(1), flag("j", Target(1, "call", 1), "judge:m", label="x/impatience", note="too early"),
               said(ev.CursorMoved.up_to(100))]  # fmt: skip

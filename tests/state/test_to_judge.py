@@ -38,10 +38,10 @@ def test_what_a_rule_says_waits_until_a_person_has_said_something_of_it_or_signe
     assert Book().flag(3, "bad", RULE).flag(9, "bad", RULE).add(ev.SignedOff(up_to_step=5), BEN).open == 1
 
 
-def test_what_is_unsure_waits_until_somebody_is_not() -> None:
-    assert Book().flag(3, "unsure", ADA).open == 1
-    assert Book().flag(3, "unsure", ADA).flag(3, "bad", BEN).open == 0
-    assert Book().flag(3, "bad", BEN).flag(3, "unsure", ADA).open == 1
+def test_what_another_annotator_is_unsure_of_waits_until_this_one_has_said_something() -> None:
+    assert Book().flag(3, "unsure", BEN).open == 1
+    assert Book().flag(3, "unsure", BEN).flag(3, "bad", ADA).open == 0
+    assert Book().flag(3, "unsure", ADA).open == 0
 
 
 def test_a_disagreement_waits_for_whoever_has_not_had_the_last_word() -> None:
