@@ -20,6 +20,7 @@ from widgets.grid import grid
 from widgets.models import Entry, Line, LiveReply, SessionView
 from widgets.paint import MOVES, Painter
 from widgets.pane import Pane, PaneDiff, pane_title
+from widgets.sanitise import clean_line
 
 STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
 """Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the
@@ -72,6 +73,7 @@ class Wall(Painter, can_focus=True):
         self._panes: dict[str, Pane] = {}
         self._views: dict[str, SessionView] = {}
         self._shown: tuple[str, ...] = ()
+        self._why_none = ""
         self._regions: dict[str, Region] = {}
         self._focused = ""
         self._on_screen: dict[str, PaneDiff] = {}
@@ -90,6 +92,12 @@ class Wall(Painter, can_focus=True):
         if self._focused not in ids:
             self._focused = ids[0] if ids else ""
         self._arrange()
+
+    def say_why_none(self, said: str) -> None:
+        """What stands here where no session has a pane."""
+        if said != self._why_none:
+            self._why_none = said
+            self.refresh()
 
     @property
     def session_ids(self) -> tuple[str, ...]:
@@ -354,8 +362,8 @@ class Wall(Painter, can_focus=True):
         """One row of the screen: the panes' rows side by side."""
         width = self.size.width
         if not self._regions:
-            said = " no session yet: press c to create one" if y == 0 and not self._shown else ""
-            return self.strip(((said, "dim"),), width)
+            said = self._why_none if y == 0 and not self._shown else ""
+            return self.strip(((f" {clean_line(said)}", "dim"),), width)
         segments: list[Segment] = []
         at = 0
         for session, region in self._regions.items():

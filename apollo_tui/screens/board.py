@@ -188,6 +188,8 @@ class BoardScreen(ApolloScreen):
         shown = [current if one == root else one for one in chosen]
         for session in set(shown).difference(self.wall.chosen):
             self._fill_pane(session)
+        if not shown:
+            self.wall.say_why_none(self.rows.why_none())
         self.wall.show(shown)
         if current:
             self.wall.focus_pane(current)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
+from apollo_tui import keys
 from apollo_tui.context import AppContext
 from apollo_tui.state.board_filter import BoardFilter, FoundSessions, SessionFacts, parse_filter
 from apollo_tui.state.board_order import WORDS, Order, group_by_task, group_words, next_order, sort_sessions
@@ -52,6 +53,15 @@ class BoardRows:
         while session and session not in roots:
             session = self.context.state.families.parent(session)
         return session
+
+    def why_none(self) -> str:
+        """Why no session is shown, and what helps."""
+        if self._found:
+            return f"{self._found.filter.text}: no session is that"
+        new, only = (keys.key_name(id, self.context.config.keys) for id in ("new", "only"))
+        if self.context.state.sessions:
+            return f"all sessions are archived: {only} and the word archived shows them, {new} creates one"
+        return f"no session yet: press {new} to create one"
 
     def marked(self) -> list[str]:
         """The marked sessions that are shown: nobody acts on what is out of sight."""
@@ -129,7 +139,8 @@ class BoardRows:
         self._order = order or (self._order if stale else next_order(self._order))
         self._placed = None if self._order == "number" and not self._grouped else self._sort(self._order)
         following = WORDS[next_order(self._order)].partition(",")[0]
-        return f"by {WORDS[self._order]} · o again: by {following}"
+        again = keys.key_name("by_attention", self.context.config.keys)
+        return f"by {WORDS[self._order]} · {again} again: by {following}"
 
     def toggle_groups(self) -> str:
         """Sessions of one task together, or as they were."""

@@ -72,7 +72,7 @@ def _archive(s: Summary) -> str:
     if s.state == "archived":
         return "archived already"
     if s.state in ACTIVE:
-        return f"{_state(s)}: it has to end or pause first"
+        return f"{_state(s)}: pause it first"
     return "a job of it runs" if s.open_jobs else ""
 
 
