@@ -325,14 +325,6 @@ class BoardState:
         """The summaries of ``order``."""
         return [self.sessions[session].summary for session in self.order()]
 
-    def by_attention(self, now: int) -> list[str]:
-        """The sessions of ``order``, the one that needs somebody most first, or has a sub-agent that does; those that
-        need nobody by number."""
-        worst: dict[str, float] = {}
-        for place, signal in enumerate(self.attention.rank(self.summaries(), now)):
-            worst.setdefault(signal.session, place)
-        return list(filter(self._is_shown, self.families.order(worst)))
-
     def signals_by_session(self, now: int) -> dict[str, list[Signal]]:
         """All signals of every session that is not archived, most urgent first."""
         found = {id: self.attention.of(known.summary, now) for id, known in self.sessions.items()}
