@@ -6,6 +6,8 @@ STAMP := $(VENV)/.apollo-installed
 UV := $(shell command -v uv 2>/dev/null)
 TESTS ?= tests
 DEMO_LOG := $(CURDIR)/.demo/apollo.db
+# Compiled modules are kept: without them each process that a test starts compiles all of the product again.
+unexport PYTHONDONTWRITEBYTECODE
 TRAIN_VENV := .venv-train
 TRAIN_STAMP := $(TRAIN_VENV)/.apollo-installed
 
@@ -21,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Apollo needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 ifdef UV
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable . --group dev
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable . --group dev
 else
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'

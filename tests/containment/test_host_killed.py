@@ -69,7 +69,7 @@ def _survive(apollo: Apollo, inside: str, url: str, home: Path) -> None:
     os.kill(host, signal.SIGKILL)
     wait_for("the next host", lambda: _host(apollo) not in (0, host))
     (workspace / "go").touch()
-    wait_for("the end", lambda: apollo.json("ls")[0]["state"] == "finished", seconds=60)
+    wait_for("the end", lambda: apollo.states() == {"finished"}, seconds=60)
     reader = LogReader(apollo.log)
     results = [event.body for event in reader.events(folder.name, kinds={"action.result"})]
     reader.close()

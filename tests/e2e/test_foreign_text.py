@@ -78,7 +78,7 @@ def shown(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
                     "new", str(task), "--name", title, "--workspace", str(files), "--model", f"openai:{model}",
                     "--base-url", f"{url}/v1", "--anyway",
                 )  # fmt: skip
-            wait_for("all to be said", lambda: {row["state"] for row in apollo.json("ls")} == {"needs_you"}, seconds=60)
+            wait_for("all to be said", lambda: apollo.states() == {"needs_you"}, seconds=60)
             terminal = Terminal(apollo.command(), apollo.env, apollo.folder)
             stack.callback(terminal.close)
             return terminal

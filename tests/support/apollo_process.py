@@ -19,7 +19,9 @@ from typing import Any, TypeVar
 from apollo_tui.cli.output import session_row
 from apollo_tui.cli.read import event_json
 from sessions.clock import now_ms
+from sessions.host.client import HostDown, host_status
 from sessions.log.reader import LogReader
+from sessions.paths import log_paths
 
 T = TypeVar("T")
 
@@ -91,10 +93,17 @@ class Apollo:
         return found[0]
 
     def host_pid(self) -> int | None:
-        """The host's pid, None if none runs."""
-        done = self.run("host", "status", "--json", check=False)
-        found = json.loads(done.stdout) if done.stdout.strip() else {}
-        return found.get("id")
+        """The host's pid, None if none runs; asked for here: polling must not cost a process each."""
+        try:
+            status = host_status(log_paths(self.log))
+        except HostDown:
+            return None
+        return status.pid if status else None
+
+    def states(self) -> set[str]:
+        """The states that its sessions are in; read here, as events are."""
+        with LogReader(self.log) as reader:
+            return {summary.state for summary in reader.summaries()}
 
     def kill_host(self) -> int | None:
         """SIGKILL the host (not its watcher); returns its pid."""
@@ -105,6 +114,8 @@ class Apollo:
 
     def close(self) -> None:
         """Stop the host, then the jobs, which outlive it; an AssertionError says what of this log still runs."""
+        if not self.processes():
+            return
         stopped = self.run("host", "stop", "--sessions", "--now", "--quiet", check=False)
         for pid, line in self.processes():
             if "sessions.jobs.holder" in line:
