@@ -239,6 +239,8 @@ def _chunk(text: str) -> bytes:
 
 def _recorder(path: Path) -> Callable[[Received], None]:
     def record(request: Received) -> None:
+        if not request.body:  # a look at the list of models is no turn
+            return
         line = {
             "path": request.path,
             "attempt": request.attempt,
