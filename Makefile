@@ -39,8 +39,9 @@ demo-stop: ## Stop the demo's host and remove its log
 	@if [ -e $(DEMO_LOG) ] && [ -x $(BIN)/apollo ]; then $(BIN)/apollo --log $(DEMO_LOG) host stop --sessions --now --quiet || true; fi
 	@rm -rf .demo
 
+# Three processes on two cores: a test waits for its children, its servers and the clock for much of its time.
 test: $(STAMP) ## Run all tests (none needs torch or the network)
-	@$(BIN)/python -m pytest $(TESTS) -n 2 --dist worksteal -q
+	@$(BIN)/python -m pytest $(TESTS) -n 3 --dist worksteal -q
 
 train-env: $(TRAIN_STAMP) ## Make .venv-train: torch, transformers, TRL (about 1.6 GB)
 
