@@ -93,6 +93,21 @@ def toggle_chosen(screen: ExportScreen) -> None:
     screen.toggle_chosen()
 
 
+def choose_all(screen: ExportScreen) -> None:
+    """Choose all sessions."""
+    screen.choose_all()
+
+
+def choose_none(screen: ExportScreen) -> None:
+    """Drop all sessions."""
+    screen.choose_none()
+
+
+def ask_path(screen: ExportScreen) -> None:
+    """Ask where to write."""
+    screen.ask_path()
+
+
 def write_export(screen: ExportScreen) -> None:
     """Write the file."""
     screen.write()
@@ -235,7 +250,10 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "leave": movement.leave,
     # the export menu and forms
     "mark": toggle_chosen,
+    "mark_all": choose_all,
+    "mark_none": choose_none,
     "write": write_export,
+    "export_path": ask_path,
     "create": create_session,
     "create_anyway": create_anyway,
 }

@@ -270,7 +270,10 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("leave", "q", "leave", "Leave this view; on the board, the app. Sessions go on.", "app", PAGED),
     # the export menu and forms
     Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
+    Key("mark_all", "a", "all", "Choose all sessions.", "export", EXPORT, 3),
+    Key("mark_none", "n", "none", "Drop all sessions, to choose a few.", "export", EXPORT, 4),
     Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),
+    Key("export_path", "p", "file", "Where to write: a file, or a folder.", "export", EXPORT, 6),
     Key("create", "ctrl+s ctrl+t", "create", "Ask its model for a token, then create the session and start it.", "form",
         NEW, 1, typing=True),
     Key("create_anyway", "ctrl+n", "create anyway", "Create it although its model did not answer, or has not yet.",

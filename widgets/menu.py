@@ -1,4 +1,4 @@
-"""A form of rows with values: left and right turn a value over, enter acts or opens a longer choice."""
+"""A form of rows with values: left and right turn a value over, enter asks for all of them, or acts."""
 
 from __future__ import annotations
 
@@ -9,31 +9,14 @@ import msgspec
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from widgets.models import Choice
+from widgets.models import Choice, MenuRow
 from widgets.paint import MOVES
 from widgets.picker import ChoiceList
 
 
-class MenuRow(msgspec.Struct, frozen=True):
-    """A row: its id, what it is called, its possible values with words for each, and the present one."""
-
-    id: str
-    text: str
-    values: tuple[tuple[str, str], ...] = ()
-    value: str = ""
-    key: str = ""
-    note: str = ""
-    group: str = ""
-    disabled: str = ""
-
-    @property
-    def words(self) -> str:
-        """The present value in words."""
-        return next((words for value, words in self.values if value == self.value), self.value)
-
-
 class Menu(ChoiceList):
-    """Rows with values. ``Changed`` says which row has which value now; rows without values are ``Activated``."""
+    """Rows with values. ``Changed`` says which row has which value now; ``Opened`` wants all values of a row shown;
+    rows without values are ``Activated``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *MOVES,
@@ -48,6 +31,13 @@ class Menu(ChoiceList):
             super().__init__()
             self.row = row
             self.value = value
+
+    class Opened(Message):
+        """All values of a row are wanted, to choose one."""
+
+        def __init__(self, row: MenuRow) -> None:
+            super().__init__()
+            self.row = row
 
     class Activated(Message):
         """A row without values was chosen."""
@@ -88,7 +78,8 @@ class Menu(ChoiceList):
         self.highlight(choice.id)
         if choice.disabled:
             return
-        if self._rows[choice.id].values:
-            self.action_turn(1)
+        row = self._rows[choice.id]
+        if row.values:
+            self.post_message(self.Opened(row))
         else:
             self.post_message(self.Activated(choice.id))

@@ -358,6 +358,24 @@ class Choice(msgspec.Struct, frozen=True):
     """Why it cannot be chosen, "" if it can."""
 
 
+class MenuRow(msgspec.Struct, frozen=True):
+    """A row of a menu: its id, what it is called, its possible values with words for each, and the present one."""
+
+    id: str
+    text: str
+    values: tuple[tuple[str, str], ...] = ()
+    value: str = ""
+    key: str = ""
+    note: str = ""
+    group: str = ""
+    disabled: str = ""
+
+    @property
+    def words(self) -> str:
+        """The present value in words."""
+        return next((words for value, words in self.values if value == self.value), self.value)
+
+
 class PairRow(msgspec.Struct, frozen=True):
     """A row of two things that are compared, or one line across both (``whole``). ``left_seq`` and ``right_seq``: the
     events that they come of, 0 for none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -102,14 +101,3 @@ def _progress(text: str) -> _Progress | None:
         return msgspec.json.decode(text, type=_Progress)
     except msgspec.MsgspecError:
         return None
-
-
-def default_path(title: str, format: str, folder: Path) -> Path:
-    """A name for a new export that says what it holds and is not there yet."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", title).strip("-").lower()[:40] or "apollo"
-    path = folder / f"{stem}.{format}.jsonl"
-    number = 2
-    while path.exists():
-        path = folder / f"{stem}-{number}.{format}.jsonl"
-        number += 1
-    return path

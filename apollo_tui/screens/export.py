@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Final, Literal, get_args
+from time import localtime, strftime
+from typing import ClassVar, Final, get_args
 
 import msgspec
 from textual.binding import BindingType
@@ -12,40 +13,36 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
+from apollo_train.export.file_size import measure_size
 from apollo_train.export.open_questions import MEANINGS, are_models_asked, fill_open, is_asked
 from apollo_train.export.plan import Plan, plan_export
 from apollo_train.export.preview import Preview, preview
-from apollo_train.formats import FORMATS, format_for
-from apollo_train.formats.conformance import conformance
+from apollo_train.formats import Format, format_for
 from apollo_train.policy import PRESETS, AdviceMode, FilterPolicy, policy_toml
 from apollo_tui import keys
-from apollo_tui.acts.export_job import ExportJob, default_path
+from apollo_tui.acts.export_choices import ChoiceFile, ExportChoices, default_path, name_contents
+from apollo_tui.acts.export_job import ExportJob
 from apollo_tui.context import AppContext
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panels.export_questions import AdvicePanel, ExportAnswer, ModelsPanel
+from apollo_tui.state.export_menu import (
+    BEGINNING,
+    Unseen,
+    about_value,
+    choices_of,
+    hang_of,
+    known_values,
+    menu_rows,
+)
 from sessions.config import remember_setting
 from sessions.errors import ApolloError
 from sessions.events.states import ENDED
 from sessions.terminal_text import say_count
 from widgets.document import Document
-from widgets.menu import Menu, MenuRow
+from widgets.menu import Menu
 from widgets.models import Choice, Line, Role
 from widgets.picker import ChoiceList
-from widgets.sanitise import clean
-
-OWN: Final = ""
-"""The value of a setting that is left to the policy."""
-
-Unseen = Literal["train", "mask", "signed_off"]
-ADVICE: Final = ((OWN, "as policy or config say"), ("kept", "kept in the prompts"), ("dropped", "taken out"),
-                 ("both", "both, as twins"))  # fmt: skip
-UNSEEN: Final = ((OWN, "as the policy says"), ("train", "trained"), ("mask", "masked"),
-                 ("signed_off", "trained where signed off"))  # fmt: skip
-
-
-def templates() -> tuple[tuple[str, str], ...]:
-    """The chat templates that trainers were run with; another one is for ``apollo export --template``."""
-    return ((OWN, "not said"), *((name, name) for name in conformance().templates))
+from widgets.sanitise import clean, clean_line
 
 
 class ExportScreen(ApolloScreen):
@@ -64,15 +61,13 @@ class ExportScreen(ApolloScreen):
         wanted = (session,) if session else chosen
         self._chosen = frozenset([*wanted, *(one for each in wanted for one in families.below(each))] or done or order)
         self._shown = session or next(iter(chosen or order), None)
-        title = context.state.sessions[wanted[0]].summary.title if len(wanted) == 1 else "apollo"
-        self._out = default_path(title, next(iter(FORMATS)), Path.cwd())
-        self._settings = {
-            "format": next(iter(FORMATS)),
-            "template": OWN,
-            "policy": "default",
-            "advice": OWN,
-            "unseen": OWN,
-        }
+        self._kept = ChoiceFile(context.drafts)
+        kept = self._kept.load(known_values())
+        self._settings = {**BEGINNING, **kept.settings}
+        self._folder = Path(kept.folder) if kept.folder else Path.cwd()
+        self._named: Path | None = None
+        """The file that somebody named; else its name follows what is in it."""
+        self._out = self._name_file()
         self._unfolded: set[str] = set()
         """Sessions whose sub-agents have rows."""
         self._trainable: tuple[str, ...] = ()
@@ -88,6 +83,7 @@ class ExportScreen(ApolloScreen):
             with Vertical():
                 yield Static("", id="export-counts", markup=False)
                 yield Document(id="export-preview")
+        yield Static("", id="export-about", markup=False)
 
     def on_mount(self) -> None:
         """Fill it, and count."""
@@ -126,19 +122,25 @@ class ExportScreen(ApolloScreen):
         listing = self.query_one("#export-sessions", ChoiceList)
         listing.update(rows)
         listing.tick(self._chosen or frozenset({""}))
+        self._out = self._name_file()
         menu = self.query_one("#export-settings", Menu)
-        menu.set_rows(
-            [
-                MenuRow("format", "format", tuple((name, name) for name in FORMATS), self._settings["format"]),
-                MenuRow("template", "template", templates(), self._settings["template"]),
-                MenuRow("policy", "policy", tuple((name, name) for name in PRESETS), self._settings["policy"]),
-                MenuRow("advice", "advice", ADVICE, self._settings["advice"]),
-                MenuRow("unseen", "what nobody saw", UNSEEN, self._settings["unseen"]),
-                MenuRow("path", f"file  {self._out}"),
-                MenuRow("write", "write it (w)"),
-            ]
-        )
+        menu.set_rows(menu_rows(self._settings, str(self._out)))
+        self._say_about()
         self._fit()
+
+    def _name_file(self) -> Path:
+        """The file that was named, else one whose name says what is in it and since when."""
+        if self._named is not None:
+            return self._named
+        chosen = [self.context.state.sessions[one].summary for one in sorted(self._chosen)]
+        day = strftime("%Y-%m-%d", localtime(self.context.clock() / 1000))
+        return default_path(name_contents(chosen) if chosen else "", self._settings["format"], day, self._folder)
+
+    def _say_about(self) -> None:
+        """What the setting under the cursor does, in its present value."""
+        here = self.query_one("#export-settings", Menu).highlighted
+        row = here.id if here is not None else ""
+        self.query_one("#export-about", Static).update(clean_line(about_value(row, self._settings.get(row, "")), 400))
 
     def _fit(self) -> None:
         """The settings are all in sight; sessions have what is left."""
@@ -159,6 +161,8 @@ class ExportScreen(ApolloScreen):
         if message.sender.id == "export-sessions":
             self._shown = message.choice.id
             self._preview()
+        else:
+            self._say_about()
 
     def toggle_chosen(self) -> None:
         """Choose or drop the session under the cursor."""
@@ -185,17 +189,41 @@ class ExportScreen(ApolloScreen):
 
     def _toggle(self, session: str) -> None:
         all_of_it = self._folded(session) | {session}
-        self._chosen = self._chosen - all_of_it if session in self._chosen else self._chosen | all_of_it
-        self.query_one("#export-sessions", ChoiceList).tick(self._chosen or frozenset({""}))
+        self._choose(self._chosen - all_of_it if session in self._chosen else self._chosen | all_of_it)
+
+    def choose_all(self) -> None:
+        """Choose every session."""
+        self._choose(frozenset((*self.context.state.order(), *self._archived)))
+        self.say(f"all {say_count(len(self._chosen), 'session')} are chosen")
+
+    def choose_none(self) -> None:
+        """Drop every session."""
+        self._choose(frozenset())
+
+    def _choose(self, sessions: frozenset[str]) -> None:
+        self._chosen = sessions
+        self._fill()
         self._count()
 
     def on_menu_changed(self, message: Menu.Changed) -> None:
         """A setting turned."""
-        self._settings[message.row] = message.value
-        if message.row == "format" and not self._out.exists():
-            stem = self._out.name.split(".")[0]
-            self._out = default_path(stem, message.value, self._out.parent)
-            self._fill()
+        self._set(message.row, message.value)
+
+    def on_menu_opened(self, message: Menu.Opened) -> None:
+        """All values of a setting, with what each of them does."""
+        from apollo_tui.screens.panels.export_questions import SettingPanel
+
+        row = message.row
+
+        def take(value: str | None) -> None:
+            if value is not None:
+                self._set(row.id, value)
+
+        self.ask(SettingPanel(row.text, choices_of(row), hang_of(row), row.value), take)
+
+    def _set(self, row: str, value: str) -> None:
+        self._settings[row] = value
+        self._fill()
         self._count()
 
     def on_menu_activated(self, message: Menu.Activated) -> None:
@@ -203,15 +231,22 @@ class ExportScreen(ApolloScreen):
         if message.row == "write":
             self.write()
         else:
-            self._ask_path()
+            self.ask_path()
 
-    def _ask_path(self) -> None:
+    def ask_path(self) -> None:
+        """Ask for another file. A folder keeps the name."""
         from apollo_tui.screens.panels.prompt import LinePrompt
 
         def take(text: str | None) -> None:
-            if text:
-                self._out = Path(text).expanduser().absolute()
-                self._fill()
+            if not text:
+                return
+            path = Path(text).expanduser().absolute()
+            if path.is_dir():
+                self._folder, self._named = path, None
+            else:
+                self._folder, self._named = path.parent, path
+            self._fill()
+            self.say(f"{keys.key_name('write', self.context.config.keys)} writes {self._out}")
 
         self.ask(LinePrompt("file", "where to write", str(self._out)), take)
 
@@ -251,12 +286,23 @@ class ExportScreen(ApolloScreen):
         except ApolloError as problem:
             counts.update(clean(str(problem)))
             return
-        counts.update(clean("\n".join(plan.lines())))
+        lines = plan.lines()
+        counts.update(clean("\n".join(lines)))
+        try:
+            size = await self.context.feed.work(lambda reader: measure_size(reader, plan, self._format()))
+        except ApolloError as problem:
+            lines.insert(1, str(problem))
+        else:
+            lines.insert(1, f"the file: {say_count(plan.counts.rows, 'row')}, {size}" if plan.counts.rows else "no row")
+        counts.update(clean("\n".join(lines)))
 
     async def _plan(self) -> Plan:
         policy, chosen = self.policy(), sorted(self._chosen)
-        made = format_for(self._settings["format"], self._settings["template"])
+        made = self._format()
         return await self.context.feed.work(lambda reader: plan_export(reader, chosen, policy, made))
+
+    def _format(self) -> Format:
+        return format_for(self._settings["format"], self._settings["template"])
 
     def _preview(self) -> None:
         self.run_worker(self._preview_now(), group="preview", exclusive=True)
@@ -351,6 +397,10 @@ class ExportScreen(ApolloScreen):
             self.say(f"the export could not start: {problem}", "error")
             return
         self.say(f"writing {self._out}; it goes on if you leave")
+        try:
+            self._kept.save(ExportChoices(self._settings, str(self._out.parent)))
+        except OSError as problem:
+            self.say(f"writing {self._out}; what was chosen is not kept: {problem}", "warning")
 
     def tick(self, now: int) -> None:
         """How far the writing is."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_feed import FakeFeed
 from headless_app import open_app, screen_text, until
@@ -10,14 +11,19 @@ from textual.widgets import Input, Static, TextArea
 from apollo_train.formats.conformance import conformance
 from apollo_train.policy import parse_policy
 from apollo_tui.acts.agents import agent_names
-from apollo_tui.acts.export_job import JobProgress, default_path
+from apollo_tui.acts.drafts import Drafts
+from apollo_tui.acts.export_choices import ChoiceFile, ExportChoices, default_path, name_contents
+from apollo_tui.acts.export_job import JobProgress
 from apollo_tui.acts.new_session import BadField, Form, request_of
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.new_session import TALKED_TO, NewSessionScreen
+from apollo_tui.state.export_menu import BEGINNING, about_value, choices_of, menu_rows
 from sessions import events as ev
 from sessions.config import Config, Profile
 from sessions.events.messages import CallPart
+from sessions.events.session import Beginning
+from sessions.fold.summary import Summary
 from sessions.gateway.agents import AgentPreset
 from sessions.host import protocol
 from sessions.providers.endpoint_check import Served
@@ -58,11 +64,103 @@ async def test_the_export_menu_counts_previews_writes_and_never_overwrites_unask
         assert isinstance(app.screen, BoardScreen)
 
 
-def test_a_new_file_has_a_name_that_says_what_it_holds_and_is_not_there(tmp_path: Path) -> None:
-    assert default_path("Tune/../LR ☕", "steps", tmp_path).name == "tune-lr.steps.jsonl"
-    (tmp_path / "tune-lr.steps.jsonl").touch()
-    assert default_path("Tune LR", "steps", tmp_path).name == "tune-lr-2.steps.jsonl"
-    assert default_path("☕", "raw", tmp_path).name == "apollo.raw.jsonl"
+def test_a_new_file_has_a_name_that_says_what_it_holds_since_when_and_is_not_there(tmp_path: Path) -> None:
+    day = "2026-12-02"
+    assert default_path("Tune/../LR ☕", "steps", day, tmp_path).name == "tune-lr.2026-12-02.steps.jsonl"
+    (tmp_path / "tune-lr.2026-12-02.steps.jsonl").touch()
+    assert default_path("Tune LR", "steps", day, tmp_path).name == "tune-lr.2026-12-02-2.steps.jsonl"
+    assert default_path("☕", "raw", day, tmp_path).name == "apollo.2026-12-02.raw.jsonl"
+
+
+def test_a_file_is_called_after_its_session_its_task_or_how_many_it_holds() -> None:
+    one = Summary(session="a", number=1, model="m", title="Tune LR", task_id="sums")
+    assert name_contents([one]) == "Tune LR"
+    child = Summary(session="c", number=3, model="m", title="helper", begins=Beginning("a", 3, "child"))
+    assert name_contents([one, child]) == "Tune LR", "a sub-agent is of its session"
+    assert (
+        name_contents([one, Summary(session="b", number=2, model="m", title="two", task_id="sums")])
+        == "sums 2 sessions"
+    )
+    two = Summary(session="b", number=2, model="m", title="two", task_id="sums")
+    assert name_contents([one, two]) == "sums 2 sessions"
+    assert name_contents([one, msgspec.structs.replace(two, task_id="other")]) == "2 sessions"
+
+
+def test_choices_are_kept_as_far_as_they_are_known_and_a_broken_file_is_none(tmp_path: Path) -> None:
+    drafts = Drafts(tmp_path / "log" / "drafts", "human:ada")
+    kept = ChoiceFile(drafts)
+    known = {"format": {"steps", "raw"}, "policy": {"strict"}}
+    assert kept.load(known) == ExportChoices()
+    kept.save(ExportChoices({"format": "raw", "policy": "gone", "odd": "x"}, str(tmp_path)))
+    assert kept.load(known) == ExportChoices({"format": "raw"}, str(tmp_path))
+    assert kept.path.stat().st_mode & 0o777 == 0o600
+    assert ChoiceFile(Drafts(drafts.folder, "human:eve")).load(known) == ExportChoices(), "each has their own"
+    kept.save(ExportChoices({}, str(tmp_path / "gone")))
+    assert kept.load(known).folder == ""
+    kept.path.write_text("{")
+    assert kept.load(known) == ExportChoices()
+
+
+async def test_sessions_are_chosen_at_once_settings_by_what_they_do_and_all_of_it_is_remembered(
+    feed: FakeFeed, tmp_path: Path, policies: list[str]
+) -> None:
+    for name in ("tune-lr", "poller"):
+        session = await feed.session(name)
+        await feed.step(session, 1, ("run", {"command": "python train.py"}, "loss 2.1\n"), text="I train.")
+    (tmp_path / "data").mkdir()
+    async with open_app(feed, (80, 24)) as (app, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen) and "the file: 1 row, " in screen_text(app))
+        menu = app.screen
+        assert isinstance(menu, ExportScreen)
+        assert menu._out.name.startswith("tune-lr.20") and menu._out.name.endswith(".steps.jsonl")
+        await pilot.press("n")
+        await until(pilot, lambda: "no session is chosen" in screen_text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: "the file: 2 rows, " in screen_text(app))
+        assert menu._out.name.startswith("2-sessions.20")
+
+        await pilot.press("tab")
+        about = menu.query_one("#export-about", Static)
+        await until(pilot, lambda: "one row per trained reply" in str(about.render()))
+        assert "read by TRL" in " ".join(screen_text(app).split())
+        before = dict(menu._settings)
+        await pilot.press("enter")
+        await until(pilot, lambda: "a digit or enter chooses" in screen_text(app))
+        said = " ".join(screen_text(app).split())
+        assert "everything in the log about the sessions" in said or "more" in said
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is menu)
+        assert menu._settings == before, "enter turns nothing over"
+        await pilot.press("down", "down", "enter")
+        await until(
+            pilot, lambda: "only what was seen, in sessions signed off as good" in " ".join(screen_text(app).split())
+        )
+        await pilot.press("3")
+        await until(pilot, lambda: menu._settings["policy"] == "unaided")
+        await until(pilot, lambda: "the default with advice dropped" in str(about.render()))
+
+        await pilot.press("p")
+        await until(pilot, lambda: app.focused is not None and isinstance(app.focused, Input))
+        await pilot.press(*str(tmp_path / "data"), "enter")
+        await until(pilot, lambda: menu._out.parent == tmp_path / "data")
+        assert menu._out.name.startswith("2-sessions."), "a folder keeps the name"
+        await pilot.press("w")
+        await until(pilot, lambda: len(policies) == 1)
+        await pilot.press("escape", "e")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen) and app.screen is not menu)
+        again = app.screen
+        assert isinstance(again, ExportScreen)
+        assert again._settings == menu._settings and again._out.parent == tmp_path / "data"
+
+
+def test_every_value_of_the_menu_says_what_it_does() -> None:
+    for row in menu_rows(BEGINNING, "out.jsonl"):
+        for value, _ in row.values:
+            assert about_value(row.id, value), (row.id, value)
+        assert row.values or about_value(row.id, "")
+    formats = menu_rows(BEGINNING, "")[0]
+    assert "read by TRL" in next(choice.text for choice in choices_of(formats) if choice.id == "steps")
 
 
 @pytest.fixture

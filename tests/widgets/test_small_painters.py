@@ -9,8 +9,8 @@ from widgets.cells import text_of
 from widgets.chrome import HintBar, ReceiptLine, TitleBar
 from widgets.facts import FactsPanel, facts_lines
 from widgets.glyphs import OUTCOMES, STATES, age, clock, count, duration, sparkline
-from widgets.menu import Menu, MenuRow
-from widgets.models import Choice, FactsView, HeaderView, Hint, PlanLine, SessionView
+from widgets.menu import Menu
+from widgets.models import Choice, FactsView, HeaderView, Hint, MenuRow, PlanLine, SessionView
 from widgets.picker import ChoiceList
 from widgets.session_list import session_view
 from widgets.wall import Wall
@@ -120,16 +120,19 @@ class MenuApp(App[None]):
     def on_menu_changed(self, message: Menu.Changed) -> None:
         self.told.append((message.row, message.value))
 
+    def on_menu_opened(self, message: Menu.Opened) -> None:
+        self.told.append((message.row.id, "?"))
+
     def on_menu_activated(self, message: Menu.Activated) -> None:
         self.told.append((message.row,))
 
 
-async def test_a_menu_turns_values_over_and_acts_on_rows_without() -> None:
+async def test_a_menu_turns_values_over_asks_for_all_of_them_and_acts_on_rows_without() -> None:
     app = MenuApp()
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.press("right", "enter", "left", "down", "enter")
-        assert app.told == [("format", "openai"), ("format", "steps"), ("format", "openai"), ("write",)]
-        assert app.query_one(Menu).values == {"format": "openai", "write": ""}
+        assert app.told == [("format", "openai"), ("format", "?"), ("format", "steps"), ("write",)]
+        assert app.query_one(Menu).values == {"format": "steps", "write": ""}
 
 
 class BarsApp(App[None]):

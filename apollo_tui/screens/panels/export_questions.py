@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
 from apollo_train.policy import AdviceMode
-from apollo_tui.screens.panels.base import PanelScreen
+from apollo_tui.screens.panels.base import ChoicePanel, PanelScreen
 from sessions.terminal_text import say_count
 from widgets.models import Choice
 from widgets.picker import ChoiceList
@@ -24,6 +24,20 @@ class ExportAnswer:
 
     values: tuple[str, ...]
     always: bool = False
+
+
+class SettingPanel(ChoicePanel):
+    """All values of a setting of the export menu, each with what it does. ``hang``: where their texts go on."""
+
+    def __init__(self, title: str, choices: Sequence[Choice], hang: int, value: str) -> None:
+        super().__init__(title, choices, "a digit or enter chooses · esc leaves it as it is")
+        self.hang = hang  # type: ignore[misc]  # as wide as the values of this setting
+        self._value = value
+
+    def on_mount(self) -> None:
+        """The cursor is on the present value."""
+        super().on_mount()
+        self.choices.highlight(self._value)
 
 
 class ExportQuestion(PanelScreen[ExportAnswer]):
