@@ -98,6 +98,11 @@ def choose_all(screen: ExportScreen) -> None:
     screen.choose_all()
 
 
+def choose_some(screen: ExportScreen) -> None:
+    """Choose sessions by words."""
+    screen.choose_some()
+
+
 def choose_none(screen: ExportScreen) -> None:
     """Drop all sessions."""
     screen.choose_none()
@@ -251,6 +256,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     # the export menu and forms
     "mark": toggle_chosen,
     "mark_all": choose_all,
+    "mark_some": choose_some,
     "mark_none": choose_none,
     "write": write_export,
     "export_path": ask_path,

@@ -271,6 +271,8 @@ KEYS: Final[tuple[Key, ...]] = (
     # the export menu and forms
     Key("mark", "x", "choose", "Choose or drop the session under the cursor.", "export", EXPORT, 1),
     Key("mark_all", "a", "all", "Choose all sessions.", "export", EXPORT, 3),
+    Key("mark_some", "slash", "by filter", "Choose the sessions that some words mean, as on the board.", "export",
+        EXPORT, 5),
     Key("mark_none", "n", "none", "Drop all sessions, to choose a few.", "export", EXPORT, 4),
     Key("write", "w", "write", "Write the file.", "export", EXPORT, 2),
     Key("export_path", "p", "file", "Where to write: a file, or a folder.", "export", EXPORT, 6),

@@ -25,6 +25,7 @@ from apollo_tui.acts.export_job import ExportJob
 from apollo_tui.context import AppContext
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panels.export_questions import AdvicePanel, ExportAnswer, ModelsPanel
+from apollo_tui.state.board_filter import complete_filter, parse_filter
 from apollo_tui.state.export_menu import (
     BEGINNING,
     Unseen,
@@ -199,6 +200,35 @@ class ExportScreen(ApolloScreen):
     def choose_none(self) -> None:
         """Drop every session."""
         self._choose(frozenset())
+
+    def choose_some(self) -> None:
+        """Choose the sessions that a few words mean, as on the board; all others are dropped."""
+        from apollo_tui.screens.panels.find_sessions import FilterPrompt
+
+        state, now = self.context.state, self.context.clock()
+        known = [
+            state.facts(session, now, marked=session in self.context.marked)
+            for session in (*state.order(), *self._archived)
+        ]
+
+        def find(words: str) -> frozenset[str]:
+            wanted = parse_filter(words)
+            return frozenset(facts.session for facts in known if wanted.matches(facts))
+
+        def take(words: str | None) -> None:
+            if words:
+                found = find(words)
+                self._choose(found)
+                self.say(f"only {words}: {say_count(len(found), 'session')} of {len(known)} chosen")
+
+        self.ask(
+            FilterPrompt(
+                "",
+                lambda words: f"{len(find(words))} of {len(known)} sessions",
+                lambda words: complete_filter(words, known),
+            ),
+            take,
+        )
 
     def _choose(self, sessions: frozenset[str]) -> None:
         self._chosen = sessions

@@ -119,6 +119,13 @@ async def test_sessions_are_chosen_at_once_settings_by_what_they_do_and_all_of_i
         await pilot.press("a")
         await until(pilot, lambda: "the file: 2 rows, " in screen_text(app))
         assert menu._out.name.startswith("2-sessions.20")
+        await pilot.press("slash")
+        await until(pilot, lambda: "2 of 2 sessions" in screen_text(app))
+        await pilot.press(*"poll")
+        await until(pilot, lambda: "1 of 2 sessions" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: menu._out.name.startswith("poller.20") and len(menu._chosen) == 1)
+        await pilot.press("a")
 
         await pilot.press("tab")
         about = menu.query_one("#export-about", Static)
