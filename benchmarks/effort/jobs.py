@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.budgets.pty_program import Gone
 from benchmarks.effort.player import Player
 from benchmarks.effort.scene import LOOPING, PLAIN, SAID, WORKING, Scene
 
@@ -143,14 +144,32 @@ def _item(text: str) -> str:
 
 
 def export_all(scene: Scene, player: Player) -> None:
-    """The menu, the path, and that it is written."""
+    """All of them, the path, what becomes of advice if there is any, and that it is written."""
     player.press("e")
-    player.wait("write")
-    player.press("w")
-    player.wait("path")
+    player.wait("write it")
+    player.press("a")
+    player.wait("8 sessions are chosen")
+    player.press("p")
+    player.wait(lambda text: text.splitlines()[-1].startswith(" file"))
     player.type(str(scene.product.folder / "out.jsonl"))
     player.press("enter")
-    player.wait("written", 60)
+    player.wait("w writes")
+    player.press("w")
+    if "what becomes of that?" in player.wait(lambda text: "becomes of that?" in text or "wrote" in text, 60):
+        player.press("k")
+        player.wait("wrote", 60)
+
+
+def begin_with_wrong_key(scene: Scene, player: Player) -> None:
+    """The form, a task, and what is wrong; no session is there."""
+    before = len(scene.product.summaries())
+    player.press("c")
+    player.wait("the path of a task file")
+    player.type("Sort the files by date")
+    player.press("ctrl+s")
+    player.wait(lambda text: "refuses the key" in text and "nothing is created" in text)
+    if len(scene.product.summaries()) != before:
+        raise Gone("a session was created although its key is wrong")
 
 
 def compare(scene: Scene, player: Player) -> None:
@@ -174,5 +193,6 @@ JOBS: Final = (
     Job("what changed in the workspace since I left", 2, see_changes, in_session(WORKING)),
     Job("review 50 items in their transcripts", 60, review, on_board),
     Job("export 8 sessions (and the path)", 8, export_all, on_board),
+    Job("a new session with a wrong key: told before it is there (and the task)", 3, begin_with_wrong_key, on_board),
     Job("compare two runs, and say which is better", 3, compare, on_board),
 )

@@ -11,7 +11,8 @@ import pyte
 
 from benchmarks.budgets.pty_program import Gone, Program
 
-SPECIAL: Final[Mapping[str, str]] = {"enter": "\r", "esc": "\x1b", "tab": "\t", "down": "\x1b[B", "up": "\x1b[A"}
+SPECIAL: Final[Mapping[str, str]] = {"enter": "\r", "esc": "\x1b", "tab": "\t", "down": "\x1b[B", "up": "\x1b[A",
+                                       "ctrl+s": "\x13"}  # fmt: skip
 PRIVATE: Final = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p")
 """Questions and modes that the screen in memory takes for text."""
 BEGUN: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.budgets.pty_program import Gone
+from benchmarks.budgets.pty_program import ROOT, Gone
 from benchmarks.chaos.product import Product
 from benchmarks.effort.player import Player
 from sessions.fold.summary import Summary
+from sessions.private_files import write_private
 
 LOOP: Final = 60
 """Equal failures in a row."""
@@ -46,6 +49,20 @@ def _finish() -> dict[str, Any]:
     return {"calls": [{"name": "finish", "arguments": {"summary": "done"}}]}
 
 
+@contextlib.contextmanager
+def _server_with_key(folder: Path) -> Iterator[str]:
+    """A model's server that wants another key than the annotator has."""
+    command = [sys.executable, str(ROOT / "tests/support/sse_server.py"), "--script", str(folder / "script.json")]
+    with subprocess.Popen(
+        [*command, "--key", "sk-right-0123456789"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            yield json.loads(server.stdout.readline())["url"]
+        finally:
+            server.terminate()
+
+
 class Scene:
     """The sessions by their titles, and apps on them."""
 
@@ -58,7 +75,10 @@ class Scene:
     def running(cls, folder: Path) -> Iterator[Scene]:
         """As long as this lasts; the sessions are where they are to be when it begins."""
         product = Product(folder, script())
-        with product.running():
+        with product.running(), _server_with_key(folder) as url:
+            with (folder / "config.toml").open("a") as config:
+                config.write(f'[profiles.hosted]\nmodel = "openai:m"\nbase_url = "{url}/v1"\nkey_env = "HOSTED_KEY"\n')
+            write_private(folder / "keys", "HOSTED_KEY=sk-wrong-0123456789\n")
             made = cls(product)
             for model in (LOOPING, *PLAIN, WORKING, "asking"):
                 product.begin(model, "none")
