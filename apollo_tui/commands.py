@@ -357,6 +357,12 @@ def _copy_file(screen: ApolloScreen, _: list[str]) -> None:
         search.copy_selected_to_file(screen)
 
 
+def _guide(screen: ApolloScreen, _: list[str]) -> None:
+    from apollo_tui.screens.panels.guide import show_guide
+
+    show_guide(screen)
+
+
 def _quit(screen: ApolloScreen, _: list[str]) -> None:
     screen.apollo.leave()
 
@@ -426,6 +432,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("copy-file", "", "Copy the selected action to a file.", _copy_file, True),
     Command("host", "start|stop|restart|status", "The background process.", _host),
     Command("theme", "NAME", "Another look, until you leave.", _theme),
+    Command("guide", "", "A day with it, to read: docs/annotator.md.", _guide),
     Command("help", "", "The keys that work here.", _key("help"), key="help"),
     Command("jobs", "", "The jobs of this log that still run; one can be ended.", _jobs, write=True),
     Command("since", "", "What happened since you left, per session.", _since),

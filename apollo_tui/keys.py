@@ -262,7 +262,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("training", "m", "training", "Colour the transcript by what would be trained.", "find", SESSION,
         needs=("session",)),
     Key("find", "s", "find", "Search all sessions, newest first.", "find", VIEWS),
-    Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14),
+    Key("export", "e", "export", "Turn sessions into training data.", "find", VIEWS, 14, needs=("session",)),
     # the app
     Key("command", "colon ctrl+p", "command", "Every command by name.", "app",
         LOOKS | {"output", "workspace", "export"}, 15),

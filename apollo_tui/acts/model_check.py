@@ -84,4 +84,4 @@ def say_missing(config: Config, env: Mapping[str, str]) -> str:
         return str(problem)
     if config.profiles or any(named.get(variable) or env.get(variable) for variable in KEY_VARIABLES.values()):
         return ""
-    return f"no profile in {config.path}, and no {' or '.join(KEY_VARIABLES.values())}: only a server's URL will do"
+    return f"no {' or '.join(KEY_VARIABLES.values())}, and no profile in {config.path}: give a server's URL"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from textual.binding import BindingType
@@ -31,6 +31,9 @@ from widgets.models import Entry
 from widgets.session_list import SessionList
 from widgets.wall import Wall
 
+if TYPE_CHECKING:
+    from apollo_tui.screens.board_start import BoardStart
+
 AROUND: Final = 3
 """Rows above and below the wall."""
 
@@ -51,6 +54,8 @@ class BoardScreen(ApolloScreen):
         self._tickers = Tickers(context.state)
         self._memory = PaneMemory(context.drafts)
         self.choice = PaneChoice(self._memory.load())
+        self._offered: BoardStart | None = None
+        """What stands there while there is no session."""
 
     def compose_body(self) -> Iterable[Widget]:
         """List and wall, then the composer."""
@@ -129,6 +134,7 @@ class BoardScreen(ApolloScreen):
 
     def paint(self, now: int) -> None:
         """List, titles and the choice of panes."""
+        self._offer_start()
         views = self.rows.views(now)
         if self.apollo.line_speed.slow:
             views = self._tickers.add_to(views, now)
@@ -148,6 +154,35 @@ class BoardScreen(ApolloScreen):
         super().tick(now)
         self._mark_span()
         self.wall.flush(now)
+
+    def _offer_start(self) -> None:
+        """While no session is there, ways to a first one stand in the place of list and panes."""
+        state = self.context.state
+        known = state.log_was_read or not self.context.feed.paths.log.exists()
+        if state.order() or not known:
+            if self._offered is not None:
+                self._offered.remove()
+                self._offered = None
+                self.remove_class("-empty")
+                self.refocus()
+                self.renew_hints()
+        elif self._offered is not None:
+            self._offered.look()
+        else:
+            from apollo_tui.screens.board_start import BoardStart
+
+            self._offered = BoardStart(self)
+            self.add_class("-empty")
+            self.mount(self._offered, before=self.composer)
+            self.renew_hints()
+
+    def extra_hints(self) -> list[tuple[str, str]]:
+        """Without a session there is little that a key can do."""
+        found = super().extra_hints()
+        if self._offered is None or found:
+            return found
+        wanted = (("move.open", "begin"), ("command", "command"), ("help", "help"), ("leave", "leave"))
+        return [(keys.key_name(id, self.context.config.keys), verb) for id, verb in wanted]
 
     def keep_in_sight(self) -> None:
         """Less room is left: show what is selected."""
@@ -417,7 +452,7 @@ class BoardScreen(ApolloScreen):
         at = ring.index(self.wall.focused_session) if self.wall.has_focus else 0
         target = ring[(at + by) % len(ring)]
         if target is None:
-            self.set_focus(self.listing)
+            self.set_focus(self._home)
         else:
             self.set_focus(self.wall)
             self.go_to(target)
@@ -436,7 +471,7 @@ class BoardScreen(ApolloScreen):
             self.wall.select(self.session, None)
             self.wall.follow(self.session)
         elif self.wall.has_focus or not self.rows.filter.words:
-            self.set_focus(self.listing)
+            self.set_focus(self._home)
         else:
             self.say(self.show_only(""))
 
@@ -448,7 +483,12 @@ class BoardScreen(ApolloScreen):
 
     def refocus(self) -> None:
         """After the composer: where the selection is."""
-        self.set_focus(self.wall if self.wall.selected is not None else self.listing)
+        self.set_focus(self.wall if self.wall.selected is not None else self._home)
+
+    @property
+    def _home(self) -> Widget:
+        """What has the focus when nothing else is wanted."""
+        return self.listing if self._offered is None else self._offered.listing
 
     def on_composer_scroll_session(self, message: Composer.ScrollSession) -> None:
         """Scroll the pane from within the composer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
@@ -28,8 +29,8 @@ from widgets.sanitise import clean_line
 
 MODELS = ("openai:", "anthropic:", "replay:", "demo:")
 FIELDS: tuple[tuple[Field, str], ...] = (
-    ("model", "a profile, PROVIDER:NAME, or with a URL below the name alone (→ completes)"),
-    ("base_url", "empty: the profile's or the provider's · e.g. http://127.0.0.1:8000/v1"),
+    ("model", "a profile, PROVIDER:NAME, or a name at the URL below (→ completes)"),
+    ("base_url", "empty: the profile's or provider's · http://127.0.0.1:8000/v1"),
     ("agent", "empty: Apollo's own · codex, … · ACP: opencode acp (→ completes)"),
     ("name", "what the board calls it; else the task's title"),
     ("workspace", "a folder that is copied for the agent; else an empty one"),
@@ -80,9 +81,22 @@ class NewSessionScreen(ApolloScreen):
                     field = Input(value, placeholder=hint, id=name, suggester=suggest)
                     field.cursor_blink = False
                     yield field
+                if name == "model":
+                    yield Static(clean_line(self._models_hint(), 200), id="model-hint", classes="hint", markup=False)
                 if name == "agent":
                     yield Static(TALKED_TO, id="agent-hint", classes="hint", markup=False)
                 yield Static("", id=f"{name}-problem", classes="problem", markup=False)
+
+    def on_mount(self) -> None:
+        """Say what there is to choose from, or what is missing."""
+        self.query_one("#model-hint").add_class("-shown")
+
+    def _models_hint(self) -> str:
+        from apollo_tui.acts.model_check import say_missing
+
+        config = self.context.config
+        profiles = f"profiles: {', '.join(config.profiles)}" if config.profiles else ""
+        return profiles or say_missing(config, os.environ) or f"no profile in {config.path}: docs/providers.md"
 
     def title_text(self) -> str:
         """The title."""

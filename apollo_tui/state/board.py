@@ -122,6 +122,8 @@ class BoardState:
         self.label_name = label_name
         self.sessions: dict[str, SessionState] = {}
         self.position = 0
+        self.log_was_read = False
+        """Whether it is known what is in the log; one that does not exist yet is read when it does."""
         self.read_marks = ReadMarks()
         self.trouble = ""
         self.writable = False
@@ -144,6 +146,7 @@ class BoardState:
 
     def load(self, summaries: Sequence[Summary], position: int) -> None:
         """The first read of the log."""
+        self.log_was_read = True
         self.position = max(self.position, position)
         for summary in summaries:
             known = self.sessions.get(summary.session)

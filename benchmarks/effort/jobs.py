@@ -13,6 +13,8 @@ from benchmarks.effort.player import Player
 from benchmarks.effort.scene import LOOPING, PLAIN, SAID, WORKING, Scene
 
 REVIEWED: Final = 50
+ANSWERS: Final = {"becomes of that?": "k", "of which?": "a"}
+"""What the export menu asks once, and the key that answers: advice is kept, all models are trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def _item(text: str) -> str:
 
 
 def export_all(scene: Scene, player: Player) -> None:
-    """All of them, the path, what becomes of advice if there is any, and that it is written."""
+    """All of them, the path, what is asked once, and that it is written."""
     player.press("e")
     player.wait("write it")
     player.press("a")
@@ -155,9 +157,15 @@ def export_all(scene: Scene, player: Player) -> None:
     player.press("enter")
     player.wait("w writes")
     player.press("w")
-    if "what becomes of that?" in player.wait(lambda text: "becomes of that?" in text or "wrote" in text, 60):
-        player.press("k")
-        player.wait("wrote", 60)
+    asked: list[str] = []
+    while not asked or asked[-1]:
+        text = player.wait(
+            lambda text: "wrote" in text or any(q in text for q in ANSWERS if q not in asked),
+            60,
+        )
+        asked.append("" if "wrote" in text else next(q for q in ANSWERS if q in text and q not in asked))
+        if asked[-1]:
+            player.press(ANSWERS[asked[-1]])
 
 
 def begin_with_wrong_key(scene: Scene, player: Player) -> None:

@@ -111,7 +111,7 @@ def test_where_to_set_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     proxied = resolve_model("openai:gpt", config=config)
     assert say_where("url", proxied, "openai:gpt", config) == "it is from OPENAI_BASE_URL"
     assert say_missing(config, {}) == "" and say_missing(Config(path=config.path), {"OPENAI_API_KEY": "x"}) == ""
-    assert "no OPENAI_API_KEY or ANTHROPIC_API_KEY" in say_missing(Config(path=config.path), {})
+    assert "no OPENAI_API_KEY or ANTHROPIC_API_KEY, and no profile" in say_missing(Config(path=config.path), {})
 
 
 def test_a_name_alone_is_one_of_the_server_beside_it() -> None:
