@@ -34,8 +34,9 @@ def first_steps(here: Surroundings) -> list[Choice]:
     barred = "" if here.writable else (here.trouble or NO_HOST)
     installed = f"installed: {', '.join(here.agents)}" if here.agents else "a command of your own"
     found = [
-        Choice("demo", "demo: five scripted agents that really work", "d", disabled=barred),
+        # The cursor begins here, and a first enter is to open a form rather than to begin five sessions.
         Choice("new", "new session with a model of yours", "c", UNKEYED if here.missing else "", disabled=barred),
+        Choice("demo", "demo: five scripted agents that really work", "d", disabled=barred),
         Choice("import", "import recordings: Claude Code, Codex, …", "i", disabled=barred),
         Choice("agent", "connect an agent program (gateway)", "a", installed, disabled=barred),
     ]

@@ -29,7 +29,7 @@ def test_what_cannot_work_is_not_offered_and_says_why() -> None:
     assert not any(one.disabled for one in found.values())
     assert found["new"].note == UNKEYED and "guide" not in found and found["archived"].note == "3"
     named = first_steps(Surroundings(writable=True, agents=("codex", "opencode acp")))
-    assert named[3].note == "installed: codex, opencode acp" and named[1].note == ""
+    assert named[3].note == "installed: codex, opencode acp" and named[0].note == ""
     keys = [one.key for one in first_steps(Surroundings(archived=1))]
     assert len(set(keys)) == len(keys) == 6
 

@@ -113,10 +113,8 @@ def _harmless(app: object) -> None:
 
 async def test_an_app_on_an_empty_log_says_what_to_do(feed: FakeFeed) -> None:
     async with open_app(feed) as (app, pilot):
-        assert "press c to create one" in screen_text(app)
-        await pilot.press(
-            "enter", "i", "f", "u", "p", "x", "t", "n", "slash", "left_square_bracket", "tab", "j", "5", "y"
-        )
+        assert "c new session" in screen_text(app) and "d demo" in screen_text(app)
+        await pilot.press("f", "u", "p", "x", "t", "n", "left_square_bracket", "tab", "j", "5", "y")
         said = ("nothing of yours can be undone", "there is no session here: c creates one")
         await until(pilot, lambda: any(words in screen_text(app) for words in said))
         assert isinstance(app.screen, BoardScreen)
