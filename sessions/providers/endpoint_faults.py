@@ -77,14 +77,14 @@ def explain_connection(spec: ModelSpec, error: Exception) -> EndpointFault:
                 "tls", f"the certificate of {place} is not trusted ({why}): name your authority's file in SSL_CERT_FILE"
             )
         if isinstance(cause, ssl.SSLError):
-            return EndpointFault("tls", f"{place} does not speak TLS as the URL says: is it http:// there?")
+            return EndpointFault("tls", f"{place} does not speak TLS as the URL says (is it http:// there?)")
     if isinstance(error, httpx2.ProxyError):
         return EndpointFault("url", one_line(f"the proxy does not lead to {place}: {error}"))
     for cause in causes:
         if isinstance(cause, socket.gaierror):
             return EndpointFault("url", f"there is no host {host}")
         if isinstance(cause, ConnectionRefusedError):
-            return EndpointFault("url", f"nobody listens at {place}: is the server started, and the port right?")
+            return EndpointFault("url", f"nobody listens at {place} (is the server started, and the port right?)")
     if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
         return EndpointFault("url", one_line(f"the base URL cannot be used: {error}"))
     if isinstance(error, httpx2.TimeoutException):
