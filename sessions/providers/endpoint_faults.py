@@ -24,6 +24,8 @@ NAMED: Final = 3
 """Models that are named of a server's list."""
 KEY_PIECE: Final = 5
 """So many first characters of a key betray it; servers repeat keys in part."""
+KEY_END: Final = 4
+"""So much of its end is what consoles show of one."""
 LEAST_KEY: Final = 8
 _MODEL: Final = re.compile(
     r"\bmodel\b.{0,120}(?:not|n't|unknown|invalid|unsupported|available|deprecated)|(?:unknown|invalid|no such) model"
@@ -159,12 +161,12 @@ def _say_near(name: str, models: Sequence[str]) -> str:
 
 
 def hide_key(text: str, key: str | None) -> str:
-    """``text`` without words that hold the key, or its beginning: servers repeat it in part.
+    """``text`` without words that hold the key, its beginning or its end: servers repeat it in part.
 
     >>> hide_key("Incorrect API key provided: sk-12****89.", "sk-12345678")
     'Incorrect API key provided: [redacted]'
     """
     if not key or len(key) < LEAST_KEY:
         return text.replace(key, "[redacted]") if key else text
-    piece = key[:KEY_PIECE]
-    return " ".join("[redacted]" if piece in word else word for word in text.split(" "))
+    pieces = (key[:KEY_PIECE], key[-KEY_END:])
+    return " ".join("[redacted]" if any(piece in word for piece in pieces) else word for word in text.split(" "))

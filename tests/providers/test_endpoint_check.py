@@ -173,4 +173,5 @@ async def test_scripted_models_and_recordings_are_not_asked() -> None:
 
 def test_pieces_of_a_key_are_taken_out_of_what_servers_say() -> None:
     assert hide_key(f"bad key sk-se***{KEY[-4:]}", KEY) == "bad key [redacted]"
+    assert hide_key(f"the key ending in {KEY[-4:]} has no credit", KEY) == "the key ending in [redacted] has no credit"
     assert hide_key("nothing of it", KEY) == "nothing of it"
