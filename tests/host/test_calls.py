@@ -124,7 +124,7 @@ async def test_only_an_ended_or_resting_session_can_be_archived_and_it_comes_bac
         await client.call(protocol.Control(request="r4", session=made.session, verb="archive"))
         assert host.state(made.session) == "archived"
         await client.call(protocol.Control(request="r5", session=made.session, verb="unarchive"))
-        assert host.state(made.session) == "paused"
+        assert host.state(made.session) == "stopped"
 
 
 async def test_advice_to_an_ended_session_offers_to_reopen_it_and_does_so_when_asked(tmp_path: Path) -> None:
