@@ -41,7 +41,7 @@ class ApolloCli:
         url = [f"--base-url={cell.contender.base_url}"] if cell.contender.base_url else []
         given = [f"--limit={limit}" for limit in limits]
         words = [f"--model={cell.contender.text}", f"--name={cell.title}", *url, *given]
-        return str(json.loads(self._run("new", str(cell.task.path), *words, "--json"))["id"])
+        return str(json.loads(self._run("new", str(cell.task.path), "--anyway", *words, "--json"))["id"])
 
     def resume(self, session: str) -> None:
         """Let a session go on that was held."""

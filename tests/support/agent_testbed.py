@@ -24,7 +24,7 @@ from sessions.tokens import Counter
 from sessions.ulid import new_ulid
 
 BodyType = TypeVar("BodyType", bound=ev.Body)
-DEADLINE = 20.0
+DEADLINE = 60.0
 FAST = RetryPolicy(attempts=3, first=0.001, cap=0.002, retry_after_cap=0.01)
 
 
