@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from widgets import cells
+from widgets.contrast import make_legible
 from widgets.models import Line, Role, Span
 from widgets.sanitise import clean_line, is_clean
 from widgets.textual_private import forget_component_styles, match_component_style
@@ -31,14 +32,17 @@ MOVES: Final[list[BindingType]] = [
 
 
 SIXTEEN: Final[Mapping[Role, tuple[str, str]]] = {
-    "error": ("#800000", "#ff0000"),
-    "remove": ("#800000", "#ff0000"),
-    "flag": ("#800000", "#ff0000"),
-    "add": ("#008000", "#00ff00"),
-    "code-string": ("#008000", "#00ff00"),
+    "error": ("#800000", "#ff5555"),
+    "remove": ("#800000", "#ff5555"),
+    "flag": ("#800000", "#ff5555"),
+    "add": ("#008000", "#55ff55"),
+    "code-string": ("#008000", "#55ff55"),
 }
 """What tells a role where a terminal has 16 colours, on a light theme and on a dark one: the theme's own are so pale
 that the nearest of the 16 is grey."""
+SIXTEEN_SELECTED: Final = Style(bgcolor="#000080")
+"""The selected row there, on a dark theme: red cannot be read on the grey that is nearest, nor on
+this, where it is as bright as other words."""
 
 
 class Painter(Widget):
@@ -111,13 +115,18 @@ class Painter(Widget):
         style = self._styles_by_role.get(key)
         if style is None:
             style = self.get_component_rich_style(f"role-{role}")
-            if role in SIXTEEN and self.app.console.color_system == "standard" and not self.app.no_color:
-                style = style + Style(color=SIXTEEN[role][self.app.current_theme.dark])
+            sixteen = self.app.console.color_system == "standard" and not self.app.no_color
+            dark = self.app.current_theme.dark
+            if sixteen and role in SIXTEEN and not (selected and dark):
+                style = style + Style(color=SIXTEEN[role][dark])
             if selected:
                 shown = self.get_component_rich_style("role-selected").bgcolor
                 # Where a background cannot tell, weight does.
                 plain = self.app.no_color or shown is None or shown.is_default
-                style = style + (Style(bold=True) if plain else Style(bgcolor=shown))
+                coloured = SIXTEEN_SELECTED if sixteen and dark else Style(bgcolor=shown)
+                style = style + (Style(bold=True) if plain else coloured)
+            if not sixteen:
+                style = make_legible(style)
             self._styles_by_role[key] = style
         return style
 
