@@ -29,8 +29,6 @@ from widgets.tool_call_text import held_reply
 ROWS: Final = 2
 ROOMY_ROWS: Final = 3
 """Rows of a session where all have so many: what stands out takes two of them."""
-FEW: Final = 4
-"""Up to so many sessions have three rows each."""
 ONE_LINE: Final = 60
 """Cells from which on what stands out fits one row."""
 WIDE: Final = 34
@@ -260,9 +258,8 @@ class SessionList(Painter, can_focus=True):
     @property
     def _tall(self) -> int:
         """Rows of a session."""
-        few = len(self._shown) <= FEW
         rows = len(self._shown) * ROOMY_ROWS + self._headings
-        return ROOMY_ROWS if few and rows <= self.size.height and self.size.width < ONE_LINE else ROWS
+        return ROOMY_ROWS if rows <= self.size.height and self.size.width < ONE_LINE else ROWS
 
     @property
     def _headings(self) -> int:
@@ -311,7 +308,7 @@ class SessionList(Painter, can_focus=True):
         width, indent = self.size.width - 2, self._indent(view)
         role: Role = "dim" if not view.why else "need" if _urgent(view) else "text"
         room = width - cells.line_width(indent)
-        first, *more = cells.wrap(clean_line(view.why), room) if view.why else [self._last_line(view)]
+        first, *more = cells.wrap(clean_line(_beside_state(view)), room) if view.why else [self._last_line(view)]
         left: Line = (*indent, *(((" ".join(more), role),) if more else self._sub_agents(view)))
         facts = (*self._sub_agents(view, short=True), *self._facts(view)) if more else self._facts(view)
         fits = cells.line_width(left) + cells.line_width(facts) < width
@@ -382,8 +379,9 @@ class SessionList(Painter, can_focus=True):
         room = width - cells.line_width(indent)
         if view.why:
             role: Role = "need" if _urgent(view) else "text"
+            why = _beside_state(view)
             short = self._sub_agents(view, short=True)
-            reason = cells.crop_line(((view.why, role),), max(0, room - cells.line_width(short) - bool(short)))
+            reason = cells.crop_line(((why, role),), max(0, room - cells.line_width(short) - bool(short)))
             return spread((*indent, *reason), short, width)
         facts, children = self._facts(view), self._sub_agents(view)
         if children and cells.line_width(children) + cells.line_width(facts) >= room:
@@ -437,6 +435,11 @@ def _tells(view: SessionView) -> bool:
     since = next((at for at, count in enumerate(view.activity) if count), len(view.activity))
     slots = view.activity[since:]
     return view.state not in ENDED and len(slots) > 1 and max(slots) >= TELLING * max(1, min(slots))
+
+
+def _beside_state(view: SessionView) -> str:
+    """Why it stands out, without the state that its first row says."""
+    return view.why.removeprefix(f"{view.state}: ")
 
 
 def _urgent(view: SessionView) -> bool:

@@ -71,3 +71,13 @@ async def test_what_is_taken_out_and_put_back_costs_nothing_of_the_order() -> No
         listing.update(views(9))
         listing.reorder([f"s{n}" for n in range(9, 0, -1)])
         assert listing.order[0] == "s9" and len(listing.order) == 9
+
+
+async def test_sessions_have_three_rows_each_as_long_as_all_of_them_fit() -> None:
+    app = ListApp()
+    async with app.run_test(size=(28, 18)) as pilot:
+        listing = app.query_one(SessionList)
+        for count, tall in ((6, 3), (7, 2)):
+            listing.update(views(count))
+            await pilot.pause()
+            assert [y for y, row in enumerate(rows(listing)) if "run 2" in row] == [tall]
