@@ -15,6 +15,8 @@ from widgets.rows import SELECTED
 from widgets.sanitise import clean_line
 
 KEY_CELLS: Final = 2
+TICK_CELLS: Final = 4
+"""Cells of the box of a choice that may be one of several."""
 MORE_CELLS: Final = 12
 """Cells of the sign that there are more choices."""
 LEAST_NOTE: Final = 6
@@ -195,7 +197,7 @@ class ChoiceList(Painter, can_focus=True):
             (cells.pad(choice.key if first else "", KEY_CELLS), "strong"),
         ]
         if self._ticked:
-            spans.append(((("[x] " if choice.id in self._ticked else "[ ] ") if first else " " * 4), "text"))
+            spans.append(((("[x] " if choice.id in self._ticked else "[ ] ") if first else " " * TICK_CELLS), "text"))
         spans.append((row.text, "dim" if choice.disabled else "text"))
         if not first:
             return tuple(spans)
@@ -203,7 +205,9 @@ class ChoiceList(Painter, can_focus=True):
             spans.append((f"  {clean_line(choice.value)}", "accent"))
         # The note gives way: which choice this is must be whole.
         room = width - cells.line_width(tuple(spans)) - 1
-        note = cells.crop(f"{clean_line(choice.disabled or choice.note)} ", room) if room >= LEAST_NOTE else ""
+        said = f"{clean_line(choice.disabled or choice.note)} "
+        below = self._foot and choice is self.highlighted and cells.width(said) > room
+        note = cells.crop(said, room) if room >= LEAST_NOTE and not below else ""
         return spread(tuple(spans), ((note, "dim"),) if note.strip() else (), width)
 
     def _more(self, y: int) -> str:
@@ -278,7 +282,9 @@ class ChoiceList(Painter, can_focus=True):
 
     def _cells_of(self, choice: Choice) -> int:
         """Cells that a choice takes when nothing of it is cropped."""
-        taken = len(SELECTED) + 1 + KEY_CELLS + (4 if self._ticked else 0) + cells.width(clean_line(choice.text))
+        taken = (
+            len(SELECTED) + 1 + KEY_CELLS + (TICK_CELLS if self._ticked else 0) + cells.width(clean_line(choice.text))
+        )
         taken += 2 + cells.width(clean_line(choice.value)) if choice.value else 0
         note = clean_line(choice.disabled or choice.note)
         return taken + (2 + cells.width(note) if note else 0)
@@ -302,8 +308,12 @@ class ChoiceList(Painter, can_focus=True):
 
 
 def _whole_rows(choice: Choice, width: int) -> list[str]:
-    """All that a choice says, wrapped; columns become words."""
-    said = [" ".join(clean_line(text).split()) for text in (choice.text, choice.value, choice.disabled or choice.note)]
+    """All that a choice says, wrapped; columns become words. What its row says whole is not said again."""
+    lead = len(SELECTED) + 1 + KEY_CELLS + TICK_CELLS + MORE_CELLS + 2
+    fits = lead + sum(cells.width(clean_line(text)) + 2 for text in (choice.text, choice.value) if text) <= width
+    note = choice.disabled or choice.note
+    texts = (note,) if fits and note else (choice.text, choice.value, note)
+    said = [" ".join(clean_line(text).split()) for text in texts]
     room = max(8, width - len(WHOLE) - 2)
     rows = cells.wrap(" · ".join(filter(None, said)), room)
     if len(rows) > WHOLE_MOST:
