@@ -73,7 +73,7 @@ def ls(cli: Cli, everything: bool, as_json: bool) -> None:
         print_json([session_row(s, now) for s in found])
         return
     if not found:
-        say("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows four")
+        say("no sessions yet; 'apollo new TASK.md --model PROVIDER:MODEL' makes one, 'apollo demo' shows five")
         return
     addresses = {s.session: s.address for s in every.values()}
     endings = say_endings(list(every))

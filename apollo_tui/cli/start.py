@@ -199,6 +199,8 @@ def demo(cli: Cli, headless: bool, pace: float, as_json: bool) -> None:
         check_terminal("'apollo demo --headless' makes the sessions without it")
     from sessions.demo.requests import demo_sessions
 
+    if not headless:
+        say("starting a host and five sessions…", err=True)
     created = [ask_host(cli, params) for params in demo_sessions(pace=pace, request_id=new_request_id)]
     if as_json:
         print_json([{"id": each.session, "number": each.number} for each in created])

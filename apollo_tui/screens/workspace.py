@@ -134,7 +134,7 @@ class WorkspaceScreen(ApolloScreen):
     def _show_list(self, answer: Answer, *, anew: bool) -> None:
         self._rows = answer.rows
         now = self.context.clock()
-        empty = "no file" if self._asked.which == "all" else "no file changed"
+        empty = "no file" if self._asked.which == "all" else "no file changed yet"
         self._list.update(answer.shown, answer.author, now, empty)
         self._say_heading(now)
         here = self._list.highlighted

@@ -73,7 +73,7 @@ class FilterPrompt(Modal[str]):
         )
         listing.action_to_start()
         listing.styles.height = max(1, min(MOST, len(found), self.app.size.height // 3))
-        self.query_one("#filter-count", Static).update(clean_line(f" {said} · {HINT}"))
+        self.query_one("#filter-count", Static).update(clean_line(f"{said} · {HINT}"))
 
     def action_complete(self) -> None:
         """Put the completion at the cursor in the place of the last word."""
