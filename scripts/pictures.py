@@ -9,12 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TEXTUAL_FPS", "500")
+# Pictures have all colours, whatever terminal they are made from.
+os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+os.environ.pop("NO_COLOR", None)
 
 from textual.app import App
 from textual.pilot import Pilot
 
 from apollo_tui.app import ApolloApp
 from apollo_tui.backend.live_feed import LiveFeed
+from sessions.annotators import know_logins
 from sessions.demo.requests import demo_sessions
 from sessions.host import protocol
 from sessions.host.client import call_once, wait_for_stop
@@ -52,6 +56,7 @@ def steps(paths: LogPaths, title: str) -> int:
 
 async def story(paths: LogPaths) -> None:
     """The five pictures of the README, in the order in which a person would see them."""
+    know_logins(["ada"])  # it is her account, whoever makes the pictures
     app = ApolloApp(LiveFeed(paths, "human:ada"))
     async with app.run_test(size=SIZE) as pilot:
         await until(lambda: steps(paths, "tune-lr") >= 6 and steps(paths, "poller") >= 8, 120)
