@@ -226,7 +226,7 @@ def _show_text(path: str, data: bytes, size: int) -> FileText:
     rows = clean(data.decode(errors="replace")).split("\n")
     if rows and not rows[-1]:
         rows.pop()
-    about = f"{len(rows):,} lines"
+    about = f"{len(rows):,} line{'' if len(rows) == 1 else 's'}"
     if size > len(data):
         about = f"the first {say_size(len(data))} of {say_size(size)}; v opens more of it in $PAGER"
     language = language_of(path, rows[0] if rows else "")

@@ -44,7 +44,11 @@ class DocumentSearch:
         self._pattern = text
         found = self._document.search(text)
         if text:
-            said = f"{found} lines hold {text} · n next, N before" if found else f"{text}: not found here"
+            said = (
+                f"{found} {'line holds' if found == 1 else 'lines hold'} {text} · n next, N before"
+                if found
+                else f"{text}: not found here"
+            )
             self._screen.say(said)
 
     def search_again(self) -> None:

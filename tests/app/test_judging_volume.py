@@ -88,6 +88,7 @@ async def test_the_picker_takes_room_from_the_view_shows_all_labels_and_finds_on
         await until(pilot, lambda: any(row.startswith(f"› {step} ▸ run") for row in view_rows(app)))
         text = screen_text(app)
         assert all(label.name in text for label in load_labels().labels)
+        assert "R recovered" in text, "the last words of what the keys do are not cut"
         await pilot.press("slash", *"auth")
         await until(pilot, lambda: "rate limit" not in screen_text(app) and "authentication" in screen_text(app))
         await pilot.press("escape")

@@ -129,7 +129,7 @@ async def test_two_keys_say_what_changed_since_one_left_also_on_a_small_screen(
         await pilot.press("enter")
         await shows(app, pilot, "return 2 * x")
         await pilot.press("slash", *"twice", "enter")
-        await shows(app, pilot, "1 lines hold twice")
+        await shows(app, pilot, "1 line holds twice")
         await pilot.press("question_mark")
         await shows(app, pilot, "keys that work here (workspace)", "files that changed since")
         await pilot.press("escape", "q")

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from textual.binding import Binding, BindingType
+from textual.widgets import Static
 
 from apollo_tui.acts.annotator_time import RETURN_MS
 from apollo_tui.context import ToSession
@@ -32,6 +33,8 @@ STRAIGHT_BACK_MS: Final = 60_000
 """Who was gone for less, and missed nothing, is shown nothing."""
 SETTLED_S: Final = 0.5
 """A key that comes sooner after the table has opened by itself was meant for what stood there before."""
+AGE_S: Final = 60.0
+"""How often the table says anew how long ago one left."""
 OWN: Final = frozenset(key for move in MOVES if isinstance(move, Binding) for key in move.key.split(","))
 """Keys that move in a panel."""
 
@@ -79,9 +82,23 @@ class AwayPanel(ReturnPanel):
         self._opened_at = None if asked else monotonic()
         self._chosen = ""
         rows = [Choice(digest.session, _row(context, digest)) for digest in found]
-        ago = f"you left {duration(context.clock() - left)} ago; " if left is not None else ""
-        title = f"{ago}since you last read them, worst first"
-        super().__init__(title, rows, "a number, enter: what happened there · esc, or any other key of the board: on")
+        self._left = left
+        footer = "a number, enter: what happened there · esc, or any other key of the board: on"
+        super().__init__(self._say_when(), rows, footer)
+
+    def _say_when(self) -> str:
+        left, now = self._left, self._app_context.clock()
+        ago = f"you left {duration(now - left)} ago; " if left is not None else ""
+        return f"{ago}since you last read them, worst first"
+
+    def on_mount(self) -> None:
+        """Its age is right as long as it stands there."""
+        super().on_mount()
+        self.set_interval(AGE_S, self.tell_age)
+
+    def tell_age(self) -> None:
+        """How long ago one left, as it is now."""
+        self.query_one(".panel-title", Static).update(clean_line(self._say_when()))
 
     def is_foreign(self, key: str) -> bool:
         """Also what comes too soon, and the number of a session that is not here."""
