@@ -10,9 +10,13 @@ from typing import Final
 
 from benchmarks.budgets.pty_program import Gone
 from benchmarks.effort.player import Player
-from benchmarks.effort.scene import LOOPING, PLAIN, SAID, WORKING, Scene
+from benchmarks.effort.scene import ASKING, LOOP, LOOPING, PLAIN, SAID, WORKING, Scene
 
 REVIEWED: Final = 50
+SPAN: Final = (16, 23)
+"""The first and the last of eight steps of a session that has more."""
+BACK: Final = 20
+"""Actions that one goes back at most to where a job begins."""
 ANSWERS: Final = {"becomes of that?": "k", "of which?": "a"}
 """What the export menu asks once, and the key that answers: advice is kept, all models are trained."""
 
@@ -52,8 +56,8 @@ def on_board(scene: Scene, player: Player) -> None:
     """The board, with nothing in front of it."""
 
 
-def in_session(title: str) -> Callable[[Scene, Player], None]:
-    """The transcript of a session, its newest action selected."""
+def in_session(title: str, row: str = "") -> Callable[[Scene, Player], None]:
+    """The transcript of a session; selected is its newest action, or the newest whose row looks like ``row``."""
 
     def prepare(scene: Scene, player: Player) -> None:
         player.press(str(scene.numbers[title]))
@@ -61,8 +65,13 @@ def in_session(title: str) -> Callable[[Scene, Player], None]:
         player.wait(lambda text: re.search(rf"›[! ]?{name} ", text))
         player.press("enter")
         player.wait(lambda text: name in text.splitlines()[0])
-        player.press("[")
-        player.wait(lambda text: "›" in text)
+        for _ in range(BACK):
+            before = player.text()
+            player.press("[")
+            text = player.wait(lambda text, before=before: "›" in text and text != before)  # type: ignore[misc]
+            if re.search(rf"^› *{row}", text, re.MULTILINE):
+                return
+        raise Gone(f"no row of {title} looks like {row!r}")
 
     return prepare
 
@@ -87,11 +96,11 @@ def label(scene: Scene, player: Player) -> None:
 def flag_loop(scene: Scene, player: Player) -> None:
     """The loop as a span that is shown, then its label."""
     player.press("l")
-    player.wait("60")
+    player.wait(f"{LOOP} steps, 1 to {LOOP}")
     player.press("F")
     player.wait("a letter")
     player.press("x")
-    player.wait(lambda text: "impatience" in text and "u undoes" in text)
+    player.wait(lambda text: f"steps 1 to {LOOP}: impatience" in text and "u undoes" in text)
 
 
 def flag_span(scene: Scene, player: Player) -> None:
@@ -99,7 +108,7 @@ def flag_span(scene: Scene, player: Player) -> None:
     player.press("V", "8", "F")
     player.wait("a letter")
     player.press("x")
-    player.wait(lambda text: "impatience" in text and "u undoes" in text)
+    player.wait(lambda text: f"steps {SPAN[0]} to {SPAN[1]}: impatience" in text and "u undoes" in text)
 
 
 def advise(scene: Scene, player: Player) -> None:
@@ -121,13 +130,13 @@ def see_output(scene: Scene, player: Player) -> None:
 def go_to_need(scene: Scene, player: Player) -> None:
     """The session whose agent asks."""
     player.press("!")
-    player.wait(lambda text: "1 of " in text or "Which one?" in text)
+    player.wait(lambda text: re.search(rf"›[! ]?{scene.numbers[ASKING]} {ASKING} ", text))
 
 
 def see_changes(scene: Scene, player: Player) -> None:
-    """The file that the running command wrote."""
+    """The file that the running command writes again and again, marked."""
     player.press("W")
-    player.wait("changed.txt")
+    player.wait(lambda text: "• 1 since you left" in text and "•changed.txt" in text)
 
 
 def review(scene: Scene, player: Player) -> None:
@@ -193,8 +202,8 @@ def compare(scene: Scene, player: Player) -> None:
 JOBS: Final = (
     Job("flag the newest action", 1, flag, in_session(PLAIN[0])),
     Job("flag it with a label", 2, label, in_session(PLAIN[1])),
-    Job("a loop of 60 equal failures", 3, flag_loop, in_session(LOOPING)),
-    Job("a span of 8 steps", 5, flag_span, in_session(PLAIN[2])),
+    Job("a loop of 60 equal failures", 3, flag_loop, in_session(LOOPING, f"1 ▸ run ×{LOOP} ")),
+    Job("a span of 8 steps", 5, flag_span, in_session(PLAIN[2], f"{SPAN[0]} ▸ run ")),
     Job("advise (and the text)", 3, advise, in_session(WORKING)),
     Job("see what runs print", 1, see_output, in_session(WORKING)),
     Job("to the first that needs me", 1, go_to_need, on_board),

@@ -26,6 +26,7 @@ PLAIN: Final = ("steady-1", "steady-2", "steady-3", "steady-4", "steady-5")
 WORKING: Final = "working"
 """The session whose command runs, and says something now and then."""
 LOOPING: Final = "looping"
+ASKING: Final = "asking"
 SAID: Final = "epoch"
 """What the running command prints."""
 
@@ -35,9 +36,9 @@ def script() -> dict[str, Any]:
     models = {LOOPING: [*(_run("python missing.py") for _ in range(LOOP)), _finish()]}
     for number, model in enumerate(PLAIN):
         models[model] = [*(_run(f"echo {number}.{step} >> notes.txt") for step in range(STEPS)), _finish()]
-    work = f"echo a > changed.txt; i=0; while true; do i=$((i+1)); echo {SAID} $i; sleep 0.2; done"
+    work = f"i=0; while true; do i=$((i+1)); echo $i > changed.txt; echo {SAID} $i; sleep 0.2; done"
     models[WORKING] = [_run("ls"), _run(work)]
-    models["asking"] = [_run("ls"), {"calls": [{"name": "ask_human", "arguments": {"question": "Which one?"}}]}]
+    models[ASKING] = [_run("ls"), {"calls": [{"name": "ask_human", "arguments": {"question": "Which one?"}}]}]
     return {model: {"turns": turns} for model, turns in models.items()}
 
 
@@ -80,7 +81,7 @@ class Scene:
                 config.write(f'[profiles.hosted]\nmodel = "openai:m"\nbase_url = "{url}/v1"\nkey_env = "HOSTED_KEY"\n')
             write_private(folder / "keys", "HOSTED_KEY=sk-wrong-0123456789\n")
             made = cls(product)
-            for model in (LOOPING, *PLAIN, WORKING, "asking"):
+            for model in (LOOPING, *PLAIN, WORKING, ASKING):
                 product.begin(model, "none")
             made.wait("the sessions", made.is_ready)
             made.numbers = {one.title: one.number for one in product.summaries().values()}
@@ -90,11 +91,9 @@ class Scene:
         """Whether all have come to where the annotator finds them."""
         found = {one.title: one for one in self.product.summaries().values()}
         ended = all(found[title].state == "finished" for title in (LOOPING, *PLAIN))
-        return (
-            ended and found["asking"].state == "needs_you" and found[WORKING].step == 2 and bool(found[WORKING].doing)
-        )
+        return ended and found[ASKING].state == "needs_you" and found[WORKING].step == 2 and bool(found[WORKING].doing)
 
-    def wait(self, what: str, condition: Callable[[], object], seconds: float = 180.0) -> None:
+    def wait(self, what: str, condition: Callable[[], object], seconds: float = 600.0) -> None:
         """Until the condition holds; raises Gone."""
         deadline = time.monotonic() + seconds
         while not condition():

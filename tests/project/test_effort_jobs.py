@@ -67,10 +67,18 @@ def measure(play: jobs.Job, shown: dict[str, str]) -> jobs.Cost:
 
 
 def test_keys_are_counted_to_the_receipt_and_texts_apart() -> None:
-    cost = measure(job("a span of 8 steps"), {"F": "a letter or enter", "x": "flagged: impatience · u undoes"})
+    cost = measure(
+        job("a span of 8 steps"),
+        {"F": "a letter or enter", "x": "⚑ 4 steady-3 · steps 16 to 23: impatience · u undoes"},
+    )
     assert (cost.keys, cost.typed) == (4, 0)
     advice = measure(job("advise"), {"i": "advise 1", "enter": "queued: advice"})
     assert (advice.keys, advice.typed) == (2, len("wait for the job before you judge it"))
+
+
+def test_a_verdict_on_less_than_was_asked_for_is_no_receipt() -> None:
+    with pytest.raises(Gone):
+        measure(job("a span of 8 steps"), {"F": "a letter or enter", "x": "⚑ 4 steady-3 · 25.1: impatience · u undoes"})
 
 
 def test_a_job_whose_receipt_does_not_come_is_missed() -> None:
