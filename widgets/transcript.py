@@ -195,6 +195,10 @@ class Transcript(Painter, can_focus=True):
         entry = self.entry(seq)
         return entry and with_run(entry, self._folds.run_at(entry.seq))
 
+    def has_row(self, seq: int) -> bool:
+        """Whether the entry has a row of its own: not if it is folded away in a run."""
+        return not self._folds.hides(seq)
+
     def in_sight(self) -> tuple[int, ...]:
         """The seqs in sight, in order; who sees the row of a run sees all of it."""
         sight: dict[int, None] = {}

@@ -364,8 +364,9 @@ class SessionScreen(ApolloScreen):
         self.say("stays here" if following else "follows")
 
     def step_action(self, by: int) -> None:
-        """Select the next action, or the one before."""
-        seqs = [a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")]
+        """Select the next action, or the one before; a run that is folded is one."""
+        actions = [a.seq for a in self.transcript.anchors if a.kind in ("action.started", "action.refused")]
+        seqs = [seq for seq in actions if self.transcript.has_row(seq)]
         if not self.step_to(seqs, by):
             last = "this is the last action" if by > 0 else "this is the first action"
             self.say(last if seqs else "no action is shown here")

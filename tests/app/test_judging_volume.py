@@ -103,7 +103,7 @@ async def test_the_picker_takes_room_from_the_view_shows_all_labels_and_finds_on
 async def test_a_loop_of_sixty_takes_three_keys_and_is_shown_before_it_is_taken(feed: FakeFeed) -> None:
     session = await loop(feed)
     async with open_app(feed, (80, 24)) as (app, pilot):
-        screen = await opened(app, pilot, *["k"] * 10)
+        screen = await opened(app, pilot, *["left_square_bracket"] * 10)
         await until(pilot, lambda: screen.subject() is not None and screen.subject()[1].step == 4)  # type: ignore[index]
         assert "run ×60  make  to step 63" in screen_text(app), "it is one row"
         await pilot.press("l")
