@@ -98,7 +98,7 @@ async def test_enter_twice_and_a_flag_reach_the_action_that_opens(feed: FakeFeed
 async def test_tab_in_the_new_session_form_goes_to_the_field_that_the_next_letters_are_for(feed: FakeFeed) -> None:
     await three(feed)
     async with open_app(feed) as (app, pilot):
-        send_keys(app, "c", "tab", "demo:wait", "tab", "tab", "waiter", "tab", "tab", "steps=5")
+        send_keys(app, "c", "tab", "demo:wait", "tab", "tab", "tab", "waiter", "tab", "tab", "steps=5")
         await until(pilot, lambda: [field.value for field in app.screen.query("#limits").results(Input)] == ["steps=5"])
         values = {name: app.screen.query_one(f"#{name}", Input).value for name in ("model", "name", "workspace")}
         assert values == {"model": "demo:wait", "name": "waiter", "workspace": ""}
@@ -110,7 +110,7 @@ async def test_letters_and_tabs_in_one_burst_keep_their_order_in_the_form(feed: 
     async with open_app(feed) as (app, pilot):
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, NewSessionScreen) and isinstance(app.focused, TextArea))
-        send_keys(app, "Sort it", "tab", "demo:x", "tab", "tab", "sorter", "escape")
+        send_keys(app, "Sort it", "tab", "demo:x", "tab", "tab", "tab", "sorter", "escape")
         await until(pilot, lambda: isinstance(app.screen, BoardScreen))
         form = app.context.form
         assert form is not None and (form.task, form.model, form.name) == ("Sort it", "demo:x", "sorter")
