@@ -85,8 +85,11 @@ class SessionControl:
         done = await self._feed.call(limit_request(new_ulid(), session, budget, change))
         return f"{self._name(session)}: {self._note(done) or f'limit of {name} {change}'}"
 
-    async def send(self, draft: Draft, *, now: bool, seen: ev.Seen | None) -> str:
-        """Queue the draft, put it in the place of queued advice, or answer the question. On disk when this returns."""
+    async def send(self, draft: Draft, *, now: bool, seen: ev.Seen | None, bulk: str = "") -> str:
+        """Queue the draft, put it in the place of queued advice, or answer the question. On disk when this returns.
+
+        ``bulk``: the id of the act, where the same goes to several sessions.
+        """
         where = self._name(draft.session)
         if draft.answers is not None:
             await self._feed.call(
@@ -114,6 +117,7 @@ class SessionControl:
                 drafted_at=draft.started_at,
                 seen=seen,
                 reach=draft.reach or "general",
+                bulk=bulk,
             )
         )
         how, note = "now" if now else "queued", self._note(done)
@@ -126,13 +130,13 @@ class SessionControl:
         for at, session in enumerate(sessions):
             one = msgspec.structs.replace(draft, session=session, request=f"{draft.request}-{at}", about=None, also=())
             try:
-                await self.send(one, now=now, seen=seen(session))
+                await self.send(one, now=now, seen=seen(session), bulk=draft.request)
             except NotDone as problem:
                 left = ", ".join(self._name(other) for other in sessions[at:])
                 what = f"{at} of {len(sessions)} have it, not {left}: {problem}"
                 raise NotDone(what, cut=problem.cut, remedies=problem.remedies) from problem
         names = ", ".join(self._name(session) for session in sessions)
-        return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes the last one back"
+        return f"{'now' if now else 'queued'}: advice to {len(sessions)} sessions, {names} · u takes all back"
 
     async def say_reach(self, session: str, advice: int, reach: ev.Reach) -> str:
         """Say how far advice reaches, also after its delivery."""

@@ -59,7 +59,8 @@ NAMED: Final = 5
 LOOK_BACK: Final = 300
 """How many of a session's newest acts are looked through."""
 
-Restore = Callable[[ev.AdviceQueued], None]
+Restore = Callable[[Sequence[str], ev.AdviceQueued], None]
+"""Makes a draft of advice again, to all the sessions from which it was taken back."""
 
 ActStatus = Literal["in force", "undone", "delivered", "gone"]
 
@@ -152,7 +153,7 @@ def _join(acts: Sequence[Act]) -> list[Act]:
 
 def _bulk_of(act: Act) -> str:
     body = act.event.body
-    return body.bulk if isinstance(body, ev.ReversibleAct) else ""
+    return body.bulk if isinstance(body, ev.ReversibleAct | ev.AdviceQueued) else ""
 
 
 def _acts(book: UndoBook, open_advice: Mapping[str, Collection[int]], summaries: Mapping[str, Summary]) -> list[Act]:
@@ -362,7 +363,9 @@ class UndoHistory:
     async def undo(self, act: Act, restore: Restore) -> str:
         """Undo ``act``; advice comes back as a draft through ``restore``. Returns the receipt."""
         parts = [part for part in act.parts if not part.undone and not part.stuck]
-        done, problems = await self._do_each(parts, lambda part: self._take_back(part, restore))
+        done, problems = await self._do_each(parts, self._take_back)
+        if isinstance(advice := done[0].event.body, ev.AdviceQueued):
+            restore([part.session for part in done], advice)
         return f"undone: {self.words(_of_parts(done))} · U does it again{problems}"
 
     async def redo(self, act: Act) -> str:
@@ -385,7 +388,7 @@ class UndoHistory:
             raise problems[0]
         return done or parts, "".join(f" · not all: {problem}" for problem in problems[:1])
 
-    async def _take_back(self, act: Act, restore: Restore) -> None:
+    async def _take_back(self, act: Act) -> None:
         seq = act.event.seq
         match act.event.body:
             case ev.FlagSet():
@@ -394,13 +397,12 @@ class UndoHistory:
                     await self._set_again(act, act.replaced.flag, act.replaced.removal)
             case ev.FlagRemoved():
                 await self._set_again(act, act.flag, seq)
-            case ev.AdviceQueued(advice=number) as advice:
+            case ev.AdviceQueued(advice=number):
                 await self._feed.call(
                     protocol.WithdrawAdvice(
                         request=new_ulid(), session=act.session, advice=number, to_draft=True, undoes=seq
                     )
                 )
-                restore(advice)
             case ev.AdviceEdited(advice=number):
                 await self._edit_advice(act, number, await self._words_before(act, number), seq)
             case ev.ControlRequested(verb=verb):

@@ -141,7 +141,7 @@ class CompareScreen(ApolloScreen):
         act = await history.act_to_undo()
         if act is None or not isinstance(act.event.body, ev.PreferenceStated):
             raise NotDone("your last act was no word on two sessions: u in a session undoes it")
-        receipt = await history.undo(act, lambda _: None)
+        receipt = await history.undo(act, lambda *_: None)
         await self._read()
         return receipt
 

@@ -29,6 +29,8 @@ class AdviceQueued(Body, frozen=True, kw_only=True):
     """The number of the question that it answers (channel ``tool_result``)."""
     reach: Reach | None = None
     """None: nobody said it (older clients, imports), which counts as ``here``."""
+    bulk: str = ""
+    """Advice with the same id here was one, to several sessions: it is taken back together."""
 
 
 class AdviceEdited(ReversibleAct, frozen=True, kw_only=True):

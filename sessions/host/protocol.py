@@ -327,6 +327,8 @@ class QueueAdvice(Change["Done"], frozen=True, kw_only=True):
     """How long it is held back so that ``u`` can bring it back as a draft."""
     reach: Reach | None = None
     """How far it reaches; None: the client does not say."""
+    bulk: str = ""
+    """Of advice to several sessions, one act: see sessions.events.AdviceQueued."""
     reopen: bool = False
     """Reopen a session that has ended; without it such advice is refused. At a used-up limit it is refused anyway."""
 

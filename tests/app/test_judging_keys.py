@@ -346,3 +346,12 @@ async def test_the_same_advice_goes_to_all_marked_sessions_and_a_resend_reaches_
         assert [(call.session, call.text) for call in told] == [(first, "save often"), (third, "save often")]
         assert not app.context.state.sessions[second].summary.open_advice
         assert app.context.drafts.all() == []
+        await pilot.press("u")
+        await until(pilot, lambda: "undone: advice to 2 sessions" in screen_text(app))
+        sessions = app.context.state.sessions
+        await until(pilot, lambda: not any(sessions[one].summary.open_advice for one in (first, third)))
+        (draft,) = app.context.drafts.all()
+        assert (draft.session, draft.also, draft.text) == (first, (third,), "save often")
+        await until(pilot, lambda: "1 tune-lr and 3 formats" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: sum(isinstance(call, protocol.QueueAdvice) for call in feed.calls) == 4)

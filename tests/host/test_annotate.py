@@ -198,10 +198,11 @@ async def test_text_that_is_no_unicode_reaches_the_log_as_valid_text(tmp_path: P
 async def test_how_far_advice_reaches_is_stored_when_it_is_queued_and_said_otherwise_later(tmp_path: Path) -> None:
     async with open_host(tmp_path) as host:
         client, session = await judged(host)
-        queued = protocol.QueueAdvice(request="q", session=session, text="Wait.", reach="general")
+        queued = protocol.QueueAdvice(request="q", session=session, text="Wait.", reach="general", bulk="b")
         answer = await client.call(queued)
         stored = host.parts.reader.event(session, answer.seq)
-        assert stored is not None and isinstance(stored.body, ev.AdviceQueued) and stored.body.reach == "general"
+        assert stored is not None and isinstance(stored.body, ev.AdviceQueued)
+        assert (stored.body.reach, stored.body.bulk) == ("general", "b")
         await client.call(annotation("r1", session, ev.AdviceReach(advice=1, reach="here")))
         book = AdviceBook(host.parts.reader.events(session))
         assert [record.reach for record in book.all] == ["here"]

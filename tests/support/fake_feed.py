@@ -96,7 +96,7 @@ class FakeFeed:
                 number = self._summary(params.session).advice + 1
                 body = ev.AdviceQueued(
                     advice=number, text=params.text, about=params.about, now=params.now, drafted_at=params.drafted_at,
-                    seen=params.seen, reach=params.reach,
+                    seen=params.seen, reach=params.reach, bulk=params.bulk,
                 )  # fmt: skip
                 return await self._append(params, body)
             case protocol.EditAdvice():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -33,7 +34,7 @@ async def _undo(view: View) -> str:
         view.undo_preview = act.event.id
         return f"u again undoes: {history.words(act)}"
     view.undo_preview = None
-    return await history.undo(act, partial(bring_back, view, act.session))
+    return await history.undo(act, partial(bring_back, view))
 
 
 def redo(view: View) -> None:
@@ -105,7 +106,7 @@ async def _withdraw(view: View, session: str, number: int) -> str:
     own = event is not None and event.actor == context.feed.actor
     receipt = await context.control.withdraw(session, number, undoes=event.seq if own and event is not None else None)
     if event is not None and isinstance(event.body, ev.AdviceQueued):
-        bring_back(view, session, msgspec.structs.replace(event.body, text=text or event.body.text))
+        bring_back(view, [session], msgspec.structs.replace(event.body, text=text or event.body.text))
     return receipt
 
 
@@ -137,12 +138,14 @@ def list_queued(view: View) -> None:
     view.ask(QueuedAdvicePanel(name, waiting), take)
 
 
-def bring_back(view: View, session: str, advice: ev.AdviceQueued, *, opened: bool = True) -> None:
-    """Withdrawn advice is a draft again; in the composer, if its session is on screen and it may be ``opened``."""
+def bring_back(view: View, sessions: Sequence[str], advice: ev.AdviceQueued, *, opened: bool = True) -> None:
+    """Withdrawn advice is a draft to ``sessions`` again; in the composer, if the first of them is on screen and it may
+    be ``opened``."""
     context = view.context
     started, reach = advice.drafted_at or context.clock(), advice.reach or ""
-    draft = Draft(session, advice.text, started, about=advice.about, reach=reach)
-    draft = join_drafts(context.drafts.load(session), draft)
+    session, *others = sessions
+    draft = Draft(session, advice.text, started, about=advice.about, also=tuple(others), reach=reach)
+    draft = join_drafts(context.drafts.load(session, draft.slot), draft)
     context.drafts.save(draft)
     if opened and view.shows(session) and not view.typing:
         view.composer.open(session, draft)

@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
-from apollo_tui.acts.undo import Act, UndoHistory, act_status
+from apollo_tui.acts.undo import Act, Restore, UndoHistory, act_status
 from apollo_tui.screens.panels.base import PanelScreen
-from sessions import events as ev
 from sessions.annotators import shown_name
 from sessions.fold.flags import SessionVerdict
 from sessions.fold.notes import Bookmark, SessionNotes
@@ -101,7 +100,7 @@ class HistoryPanel(PanelScreen[Act]):
         acts: Sequence[Act],
         history: UndoHistory,
         act: Callable[[Coroutine[Any, Any, str]], None],
-        restore: Callable[[str, ev.AdviceQueued], None],
+        restore: Restore,
     ) -> None:
         self._history = history
         self._act = act
@@ -125,8 +124,7 @@ class HistoryPanel(PanelScreen[Act]):
         act = await self._history.act_to_undo()
         if act is None:
             return "nothing of yours can be undone"
-        session = act.session
-        return await self._do_and_renew(self._history.undo(act, lambda advice: self._restore(session, advice)))
+        return await self._do_and_renew(self._history.undo(act, self._restore))
 
     def action_redo(self) -> None:
         """Do again what was undone last."""

@@ -43,6 +43,7 @@ async def queue_advice(context: HandlerContext, call: QueueAdvice, actor: str) -
             drafted_at=call.drafted_at,
             seen=call.seen,
             reach=call.reach,
+            bulk=call.bulk,
         )
         more = (ev.ControlRequested(verb="reopen" if s.state in ENDED else "resume"),) if reopens else ()
         note = _delivery_note(s, call.now, reopens)
