@@ -142,7 +142,7 @@ class OutputView(Document):
             self._set_following(False)
 
     def _end_move(self, by: int) -> None:
-        if by > 0 and not self.following and not self._more_after and self._at_end():
+        if by > 0 and not self.following and self._at_end():
             self.follow()
         else:
             self._look_ahead()
@@ -164,9 +164,13 @@ class OutputView(Document):
         self._cursor = max(0, len(self._pieces) - 1)
         self._top = tail(self._height, len(self._pieces), max(1, self.size.height))
 
+    @property
+    def end_in_sight(self) -> bool:
+        """Whether the last line is shown, wherever the cursor is."""
+        return not self._more_after and self._top >= tail(self._height, len(self._pieces), max(1, self.size.height))
+
     def _at_end(self) -> bool:
-        last = len(self._pieces) - 1
-        return self._top >= tail(self._height, len(self._pieces), max(1, self.size.height)) and self._cursor >= last
+        return self.end_in_sight and self._cursor >= len(self._pieces) - 1
 
     def _offset_of(self, piece: int) -> tuple[int, int]:
         """The byte at which the line of a piece begins, and which piece of it that is."""

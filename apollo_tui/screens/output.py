@@ -256,11 +256,9 @@ class OutputScreen(ApolloScreen):
             facts.append(f"quiet for {running_time(now - status.written_at)}")
         if status.pid and not status.ended:
             facts.append(f"pid {status.pid}")
-        self._title_row.update(
-            OutputHead(
-                output.name, output.command, tuple(facts), state, role, say_place(self.output.following, self._unseen)
-            )
-        )
+        unseen = Unseen() if self.output.end_in_sight else self._unseen
+        place = say_place(self.output.following, unseen)
+        self._title_row.update(OutputHead(output.name, output.command, tuple(facts), state, role, place))
 
     def on_output_view_follow_changed(self, message: OutputView.FollowChanged) -> None:
         """Reading on, or staying."""

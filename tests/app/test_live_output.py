@@ -156,7 +156,7 @@ async def test_of_several_jobs_one_is_chosen_and_the_log_has_what_no_file_has(fe
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(app.screen, OutputScreen) and "made it" in screen_text(app))
         assert "make part1" in screen_text(app)
-        assert "✓ exit 0 after 1.2 s" in screen_text(app)
+        await until(pilot, lambda: "✓ exit 0 after 1.2 s" in screen_text(app))
         screen = app.screen
         assert isinstance(screen, OutputScreen)
         assert "this is what the log has of it" in screen.receipt
