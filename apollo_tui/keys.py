@@ -185,7 +185,7 @@ KEYS: Final[tuple[Key, ...]] = (
     # advice
     Key("advise", "i", "advise", "Write advice, about the selected action if there is one.", "advise", LOOKS | OUTPUT,
         1, needs=("session",)),
-    Key("mark_session", "asterisk", "mark", "Mark this session, to act on several at once.", "advise", BOARD,
+    Key("mark_session", "asterisk", "mark", "Mark this session, to act on several at once.", "control", BOARD,
         needs=("session",)),
     Key("act_on_marked", "X", "act on marked", "Pause, resume, sign off, tag, archive or export what is marked.",
         "control", BOARD, needs=("session",)),

@@ -83,7 +83,7 @@ class AwayPanel(ReturnPanel):
         self._chosen = ""
         rows = [Choice(digest.session, _row(context, digest)) for digest in found]
         self._left = left
-        footer = "a number, enter: what happened there · esc, or any other key of the board: on"
+        footer = "a number, enter: what happened there · esc, or any other key: to the board"
         super().__init__(self._say_when(), rows, footer)
 
     def _say_when(self) -> str:
