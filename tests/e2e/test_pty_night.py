@@ -203,7 +203,7 @@ def place_of_signal(ada: Annotator) -> str:
 
 def raise_the_limit(ada: Annotator) -> None:
     ada.press(":")
-    ada.wait("the command line", "limit NAME VALUE")
+    ada.wait("the command line", "a name and its words")
     ada.type("limit steps +30")
     ada.wait("the command", ": limit steps +30")
     ada.read(0.3)  # a return at the heels of a burst is part of a paste

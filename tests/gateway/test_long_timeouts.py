@@ -117,6 +117,7 @@ def test_an_answer_in_one_piece_is_asked_for_again_by_the_client_itself(
     with httpx2.Client(trust_env=False, event_hooks=hooks) as http, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, apollo.json("gateway", session), http)
         assert headers.wait(30)
+        wait_for("the request at the server", lambda: len(model.bodies) == 1)
         kill_host(apollo)
         wait_for("the request again", lambda: len(model.bodies) == 2)
         model.free.set()
