@@ -203,7 +203,7 @@ class ExportScreen(ApolloScreen):
 
     def choose_some(self) -> None:
         """Choose the sessions that a few words mean, as on the board; all others are dropped."""
-        from apollo_tui.screens.panels.find_sessions import FilterPrompt
+        from apollo_tui.screens.panels.filter_prompt import FilterPrompt
 
         state, now = self.context.state, self.context.clock()
         known = [

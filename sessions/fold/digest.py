@@ -333,8 +333,10 @@ def _figures(c: _Count, before: Baseline, away: int, stands: str) -> Iterable[Fi
         yield Figure(name, (now if name == stands else past) + times, len(places), places)
     evals = tuple(c.places.get("evals", ()))
     last = c.scores[-1] if c.scores else None
-    was = "–" if before.score is None else f"{before.score:.4g}"
-    yield Figure("evals", f"evals {was} → {last:.4g}" if last is not None else "no eval", len(evals), evals)
+    scored = "no eval" if last is None else f"first eval {last:.4g}"
+    if last is not None and before.score is not None:
+        scored = f"evals {before.score:.4g} → {last:.4g}"
+    yield Figure("evals", scored, len(evals), evals)
     change = 0.0 if last is None or before.score is None else last - before.score
     better = change if before.better == "higher" else -change
     yield Figure(

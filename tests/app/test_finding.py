@@ -12,7 +12,7 @@ from apollo_tui.acts.recent_commands import RecentCommands
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
 from apollo_tui.screens.panels.bulk import BulkPanel
-from apollo_tui.screens.panels.find_sessions import FilterPrompt
+from apollo_tui.screens.panels.filter_prompt import FilterPrompt
 from apollo_tui.screens.panels.help import HelpPanel
 from apollo_tui.screens.panels.prompt import CommandPrompt
 from apollo_tui.screens.panels.searchable import SearchablePanel
@@ -133,6 +133,8 @@ async def test_help_begins_with_what_one_does_here_and_typing_narrows_it_down(fe
         listing = app.screen.query_one(ChoiceList)
         await until(pilot, lambda: len(listing._choices) < 6)
         assert listing.highlighted is not None and listing.highlighted.id == "label"
+        await pilot.press("escape", "question_mark", *"queue")
+        await until(pilot, lambda: app.screen.query(Input) and app.screen.query_one(Input).value == "queue")
         await pilot.press("escape", "question_mark", *"only some", "enter")
         await until(pilot, lambda: isinstance(app.screen, FilterPrompt))
 

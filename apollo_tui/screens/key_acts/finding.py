@@ -42,7 +42,7 @@ class Board(View, Protocol):
 
 def find_sessions(board: Board) -> None:
     """Show only some sessions; the list follows what is typed, and is as it was if that is left."""
-    from apollo_tui.screens.panels.find_sessions import FilterPrompt
+    from apollo_tui.screens.panels.filter_prompt import FilterPrompt
 
     before = board.rows.filter.text
 

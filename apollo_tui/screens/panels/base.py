@@ -44,7 +44,7 @@ class PanelScreen(Modal[T]):
 
     AUTO_FOCUS = "ChoiceList"
     more_rows: ClassVar[int] = 0
-    """Rows that ``compose_more`` takes beyond the two of a note."""
+    """Rows that ``compose_above`` takes, and ``compose_more`` beyond the two of a note."""
     hang: ClassVar[int | None] = None
     """Where long texts of choices go on in the next row; None: they are cropped."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g,q", "back", show=False, id="back")]
@@ -62,9 +62,14 @@ class PanelScreen(Modal[T]):
             yield line(self._title, "panel-title")
             for text in self._lines:
                 yield line(text, "panel-line")
+            yield from self.compose_above()
             yield ChoiceList(self._choices, hang=self.hang, id="choices")
             yield from self.compose_more()
             yield line(self._footer, "panel-footer")
+
+    def compose_above(self) -> Iterable[Widget]:
+        """What stands between the lines and the choices."""
+        return ()
 
     def compose_more(self) -> Iterable[Widget]:
         """What stands between the choices and the footer."""

@@ -107,9 +107,9 @@ class LinePrompt(Modal[str]):
         self.dismiss(None)
 
 
-class CommandPrompt(Modal[str]):
-    """``:``: type a command and its words; tab completes, up and down choose. What was run last stands first; what
-    cannot be done here says why."""
+class CompletionPrompt(Modal[str]):
+    """A field whose words may be completed: tab takes what is under the cursor of the list, up and down choose. A
+    subclass composes both and has ``action_complete``."""
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -118,6 +118,27 @@ class CommandPrompt(Modal[str]):
         Binding("down,ctrl+n", "move(1)", show=False, priority=True),
         Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
     ]
+
+    _moved = False
+    """Whether the cursor was put on a completion: enter takes it."""
+
+    def on_mount(self) -> None:
+        """The keys are the field's."""
+        self.query_one(ChoiceList).can_focus = False
+
+    def action_move(self, by: int) -> None:
+        """Another completion."""
+        self._moved = True
+        self.query_one(ChoiceList).action_move(by)
+
+    def action_back(self) -> None:
+        """Leave it."""
+        self.dismiss(None)
+
+
+class CommandPrompt(CompletionPrompt):
+    """``:``: type a command and its words; tab completes, up and down choose. What was run last stands first; what
+    cannot be done here says why."""
 
     def __init__(
         self,
@@ -135,8 +156,6 @@ class CommandPrompt(Modal[str]):
         self._why_not = {command.name: why_not(command) for command in commands}
         self._recent = [line for line in recent if not self._why_not.get(line.split()[0], "-")]
         self._offers = offers
-        self._moved = False
-        """Whether the cursor was put on a completion: enter takes it."""
         self._lacks = ""
         """What was missing when somebody wanted to run it."""
 
@@ -151,7 +170,6 @@ class CommandPrompt(Modal[str]):
 
     def on_mount(self) -> None:
         """All commands at first."""
-        self.query_one(ChoiceList).can_focus = False
         self._complete("")
 
     def on_input_changed(self, message: Input.Changed) -> None:
@@ -234,11 +252,6 @@ class CommandPrompt(Modal[str]):
             field.value = f"{chosen.id} "
         field.cursor_position = len(field.value)
 
-    def action_move(self, by: int) -> None:
-        """Another completion."""
-        self._moved = True
-        self.query_one(ChoiceList).action_move(by)
-
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Run what is typed; a beginning runs the completion under the cursor. What lacks words stays open."""
         if self._moved and self._split(message.value)[0] is not None:
@@ -259,7 +272,3 @@ class CommandPrompt(Modal[str]):
             message.input.cursor_position = len(message.input.value)
             return
         self.dismiss(f"{name} {rest}".strip())
-
-    def action_back(self) -> None:
-        """Leave it."""
-        self.dismiss(None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from apollo_tui.screens.panels.base import Modal, line, text_field
+from apollo_tui.screens.panels.base import line, text_field
+from apollo_tui.screens.panels.prompt import CompletionPrompt
 from apollo_tui.state.board_filter import FIELDS, FilterValue
 from widgets.models import Choice
 from widgets.picker import ChoiceList
@@ -23,25 +23,15 @@ WORD: Final = 28
 HINT: Final = " ".join(f"{field}:" for field in FIELDS if field != "text") + " · -word leaves out"
 
 
-class FilterPrompt(Modal[str]):
+class FilterPrompt(CompletionPrompt):
     """Answers with the words, None if it was left. ``preview`` shows what words mean, and says it; ``complete`` says
     what the last of them may become."""
-
-    AUTO_FOCUS = "Input"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+g", "back", show=False, id="back"),
-        Binding("tab", "complete", show=False, priority=True),
-        Binding("down,ctrl+n", "move(1)", show=False, priority=True),
-        Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
-    ]
 
     def __init__(self, words: str, preview: Callable[[str], str], complete: Callable[[str], list[FilterValue]]) -> None:
         super().__init__()
         self._words = words
         self._preview = preview
         self._known = complete
-        self._moved = False
-        """Whether the cursor was put on a completion: enter takes it."""
 
     def compose(self) -> ComposeResult:
         """The completions, what the words mean, the field."""
@@ -54,7 +44,6 @@ class FilterPrompt(Modal[str]):
 
     def on_mount(self) -> None:
         """What is set now."""
-        self.query_one(ChoiceList).can_focus = False
         field = self.query_one(Input)
         field.cursor_position = len(field.value)
         self._tell(self._words)
@@ -84,17 +73,8 @@ class FilterPrompt(Modal[str]):
             field.value = f"{before} {chosen.id} ".lstrip()
             field.cursor_position = len(field.value)
 
-    def action_move(self, by: int) -> None:
-        """Another completion."""
-        self._moved = True
-        self.query_one(ChoiceList).action_move(by)
-
     def on_input_submitted(self) -> None:
         """Keep what is typed, with the completion that was gone to."""
         if self._moved:
             self.action_complete()
         self.dismiss(self.query_one(Input).value.strip())
-
-    def action_back(self) -> None:
-        """Leave it as it was."""
-        self.dismiss(None)
