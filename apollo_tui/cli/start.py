@@ -110,9 +110,9 @@ def new(
 
 def ask_model(spec: ModelSpec, named: str, agent: str, *, typed_url: bool) -> None:
     """Ask the model for one token. Raises ApolloError, which says what is wrong and that nothing was created."""
-    from sessions.providers.addresses import VARIABLES
+    from sessions.providers.addresses import is_asked
 
-    if spec.provider not in VARIABLES:
+    if not is_asked(spec):
         return
     import asyncio
 

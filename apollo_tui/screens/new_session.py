@@ -24,7 +24,7 @@ from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panels.base import line
 from sessions.errors import ApolloError
 from sessions.host.protocol import Created, CreateSession
-from sessions.providers.addresses import VARIABLES
+from sessions.providers.addresses import is_asked
 from widgets.sanitise import clean_line
 
 MODELS = ("openai:", "anthropic:", "replay:", "demo:")
@@ -121,7 +121,7 @@ class NewSessionScreen(ApolloScreen):
         request = self._read(form)
         if request is None:
             return
-        if request.model.provider not in VARIABLES:  # scripted models and recordings have no server
+        if not is_asked(request.model):
             self._create(form, request)
             return
         self._asked = form

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sessions.events import ModelSpec
 from sessions.gateway.exchange import DROPPED, Answer
-from sessions.providers.addresses import VARIABLES, address
+from sessions.providers.addresses import VARIABLES, address, key_header, shown_url
 from sessions.providers.assembler import Assembler
 from sessions.providers.attempt import NO_KEY, http_client, key_for, read_deltas
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply
-from sessions.providers.failures import from_status, one_line
+from sessions.providers.failures import REDACTED, from_status, one_line
 from sessions.providers.registry import scripted_wire
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def ask(
             if response.status_code >= 400:
                 body = await response.aread()
                 error = from_status(spec, response.status_code, response.headers, body, key=call.key)
-                raise ServerRefused(error, _answer(response, body))
+                raise ServerRefused(error, _refusal(response, body, call.key))
             raw.response = response
             async with aclosing(read_deltas(spec, raw, call, assembler)) as deltas:  # type: ignore[arg-type]  # what is read of a response it has
                 async for delta in deltas:
@@ -103,7 +103,10 @@ async def pass_on(
     """What the server says to a request that asks for no reply. Raises ProviderError."""
     try:
         async with _open(spec, method, path, query, headers, body, call) as response:
-            return _answer(response, await response.aread())
+            body_back = await response.aread()
+            return (
+                _refusal(response, body_back, call.key) if response.status_code >= 400 else _answer(response, body_back)
+            )
     except Exception as error:
         raise (error if isinstance(error, ProviderError) else _failure(spec, call, error)) from error
 
@@ -149,7 +152,7 @@ async def _open(
     own = [(name, value) for name, value in headers if name not in DROPPED]
     own.append(("accept-encoding", "identity"))
     if key != NO_KEY:
-        own.append(("x-api-key", key) if spec.provider == "anthropic" else ("authorization", f"Bearer {key}"))
+        own.append(key_header(spec, key))
     url = address(spec, path) + (f"?{query}" if query else "")
     async with http_client(spec.base_url, call, redirects=False, transport=_transport(spec)) as http:
         request = http.build_request(method, url, headers=own, content=body or None)
@@ -179,10 +182,15 @@ def _answer(response: httpx2.Response, body: bytes) -> Answer:
     return Answer(response.status_code, body, response.headers.get("content-type", "application/json"), kept)
 
 
+def _refusal(response: httpx2.Response, body: bytes, key: str | None) -> Answer:
+    """An error of the server for the harness, which is not to see the key where the server repeats it."""
+    return _answer(response, body.replace(key.encode(), REDACTED.encode()) if key else body)
+
+
 def _failure(spec: ModelSpec, call: CallContext, error: Exception) -> ProviderError:
     import httpx2
 
-    where, said = spec.base_url or spec.id, str(error) or "the connection was lost"
+    where, said = shown_url(spec.base_url or spec.id), str(error) or "the connection was lost"
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
         return ProviderError("connection", one_line(f"cannot reach {where}: {said}", call.key))
     if isinstance(error, TimeoutError | httpx2.TimeoutException):

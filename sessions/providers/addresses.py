@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from sessions.events import ModelSpec
 
@@ -28,3 +29,33 @@ def address(spec: ModelSpec, path: str) -> str:
     if path.startswith("messages") or spec.provider == "anthropic":
         base = base.removesuffix("/v1") + "/v1"
     return f"{base}/{path}"
+
+
+def place_of(spec: ModelSpec) -> str:
+    """The server as a person reads it: host and port, nothing that stands before an ``@``."""
+    parts = urlsplit(spec.base_url or BASES.get(spec.provider, ""))
+    return parts.netloc.rpartition("@")[2] or spec.id
+
+
+def shown_url(url: str) -> str:
+    """``url`` without what stands before an ``@``.
+
+    >>> shown_url("https://me:secret@models.invalid/v1")
+    'https://models.invalid/v1'
+    """
+    scheme, there, rest = url.partition("://")
+    if not there or "@" not in rest.partition("/")[0]:
+        return url
+    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}{''.join(rest.partition('/')[1:])}"
+
+
+def key_header(spec: ModelSpec, key: str) -> tuple[str, str]:
+    """Where a model's server looks for the key."""
+    if spec.provider == "anthropic" and spec.quirks.get("auth") != "bearer":
+        return "x-api-key", key
+    return "authorization", f"Bearer {key}"
+
+
+def is_asked(spec: ModelSpec) -> bool:
+    """Whether there is a server to ask: scripted models and recordings have none."""
+    return spec.provider in VARIABLES

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from sessions.events import ModelSpec
 from sessions.events.text import canonical_json
+from sessions.providers.addresses import shown_url
 from sessions.providers.assembler import Assembler
 from sessions.providers.base import CallContext, Delta, ProviderError, Reply, RequestBody
 from sessions.providers.error_objects import ERROR_EVENTS, find_error
@@ -199,6 +200,15 @@ async def http_client(
     """A client of its own for each attempt: requests are a minute apart, and cancelling one closes all it opened."""
     import httpx2
 
+    home = ""
+
+    async def keep_key(request: httpx2.Request) -> None:
+        # httpx takes `authorization` alone off a request that is led to another host.
+        nonlocal home
+        home = home or request.url.host
+        if request.url.host != home:
+            request.headers.pop("x-api-key", None)
+
     timeout = httpx2.Timeout(max(call.timeout, call.stall), connect=CONNECT_SECONDS)
     async with httpx2.AsyncClient(
         verify=_ssl_context(),
@@ -206,6 +216,7 @@ async def http_client(
         follow_redirects=redirects,
         trust_env=not is_local(base_url),
         transport=transport,
+        event_hooks={"request": [keep_key]},
     ) as client:
         yield client
 
@@ -227,7 +238,7 @@ def _failure(sdk: ModuleType, spec: ModelSpec, call: CallContext, error: Excepti
         response: httpx2.Response = error.response
         return from_status(spec, response.status_code, response.headers, response.content, key=call.key)
     cause = error.__cause__ if isinstance(error, sdk.APIConnectionError) and error.__cause__ else error
-    where, said = spec.base_url or spec.id, str(cause) or LOST
+    where, said = shown_url(spec.base_url or spec.id), str(cause) or LOST
     if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
         return ProviderError("connection", one_line(f"cannot reach {where}: {said}", call.key))
     if isinstance(cause, TimeoutError | httpx2.TimeoutException):

@@ -19,7 +19,7 @@ import msgspec
 from sessions.events import ModelSpec
 from sessions.events.messages import Message, TextPart
 from sessions.events.text import canonical_json
-from sessions.providers.addresses import BASES, VARIABLES, address
+from sessions.providers.addresses import BASES, VARIABLES, address, is_asked, key_header, place_of
 from sessions.providers.attempt import NO_KEY, http_client, key_for, preload_http
 from sessions.providers.base import CallContext, ProviderError
 from sessions.providers.endpoint_faults import (
@@ -27,7 +27,6 @@ from sessions.providers.endpoint_faults import (
     check_address,
     explain_answer,
     explain_connection,
-    place_of,
 )
 from sessions.providers.error_objects import codes_of, find_error
 from sessions.providers.sse import SseDecoder
@@ -50,6 +49,14 @@ LEAST_OUTPUT: Final = 16
 """Tokens of the shortest reply that may be asked for in Responses."""
 _OWN: Final[dict[str, Dialect]] = {"openai": "chat", "anthropic": "messages"}
 _PROMPT: Final = "Say ok."
+_CODES: Final = {
+    401: {"authentication_error", "invalid_api_key"},
+    403: {"permission_error"},
+    404: {"not_found_error", "model_not_found"},
+    429: {"rate_limit_error", "rate_limit_exceeded"},
+    504: {"timeout_error"},
+}
+"""Statuses, and how an error in a stream calls itself that would have had them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +75,6 @@ class _Answer:
     url: str
 
 
-def is_asked(spec: ModelSpec) -> bool:
-    """Whether there is a server to ask: scripted models and recordings have none."""
-    return spec.provider in VARIABLES
-
-
 async def ask_endpoint(
     spec: ModelSpec, key: str | None, dialect: Dialect | None = None, *, seconds: float = ASK_S
 ) -> Served:
@@ -89,17 +91,18 @@ async def ask_endpoint(
     await asyncio.to_thread(preload_http)
     try:
         async with asyncio.timeout(seconds):
-            return await _ask(spec, known, dialect or _OWN[spec.provider], seconds)
+            # The gateway hands a redirect back to its agent program; our own agent goes where it leads.
+            return await _ask(spec, known, dialect or _OWN[spec.provider], seconds, redirects=dialect is None)
     except TimeoutError:
         raise EndpointFault("slow", f"{place_of(spec)} has not answered within {seconds:g} s") from None
 
 
-async def _ask(spec: ModelSpec, key: str | None, dialect: Dialect, seconds: float) -> Served:
+async def _ask(spec: ModelSpec, key: str | None, dialect: Dialect, seconds: float, *, redirects: bool) -> Served:
     import httpx2
 
     call = CallContext("", 0, key=key, timeout=seconds, stall=seconds)
     try:
-        async with http_client(spec.base_url, call) as http:
+        async with http_client(spec.base_url, call, redirects=redirects) as http:
             models = await _list_models(http, spec, key)
             async with _send(http, spec, key, "POST", PATHS[dialect], _body(spec, dialect)) as response:
                 answer = await _read(response)
@@ -128,8 +131,8 @@ async def _list_models(http: httpx2.AsyncClient, spec: ModelSpec, key: str | Non
     try:
         async with asyncio.timeout(LIST_S), _send(http, spec, key, "GET", "models") as response:
             answer = await _read(response)
-    except (TimeoutError, httpx2.ReadTimeout):
-        return ()
+    except (TimeoutError, httpx2.HTTPError):
+        return ()  # what is wrong with more than the list is wrong with the token, too
     if answer.status != 200 or answer.page:
         return ()
     try:
@@ -151,8 +154,7 @@ async def _send(
     if spec.provider == "anthropic" or path == "messages":
         headers["anthropic-version"] = "2023-06-01"
     if key is not None:
-        plain = spec.provider == "anthropic" and spec.quirks.get("auth") != "bearer"
-        headers |= {"x-api-key": key} if plain else {"authorization": f"Bearer {key}"}
+        headers |= dict([key_header(spec, key)])
     # A long list comes whole from one provider if it is asked so; others ignore what they do not know.
     query = "?limit=1000" if path == "models" and spec.provider == "anthropic" else ""
     request = http.build_request(method, address(spec, path) + query, headers=headers, content=body)
@@ -197,10 +199,9 @@ def _error_in(answer: _Answer) -> tuple[object, int]:
 
 def _status_of(codes: frozenset[str]) -> int:
     """The status that an error in a stream would have had."""
-    if codes & {"authentication_error", "invalid_api_key"}:
-        return 401
-    if codes & {"not_found_error", "model_not_found"}:
-        return 404
+    for status, known in _CODES.items():
+        if codes & known:
+            return status
     return 502 if codes & {"api_error", "server_error", "overloaded_error", "internal_error"} else 400
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from sessions.errors import ApolloError
 from sessions.events import ModelSpec
-from sessions.providers.addresses import BASES
+from sessions.providers.addresses import BASES, place_of
 from sessions.providers.error_objects import words_of
 from sessions.providers.error_words import wants_payment
 from sessions.providers.failures import one_line
@@ -22,11 +22,6 @@ FaultKind = Literal["key", "url", "tls", "model", "request", "busy", "server", "
 
 NAMED: Final = 3
 """Models that are named of a server's list."""
-KEY_PIECE: Final = 5
-"""So many first characters of a key betray it; servers repeat keys in part."""
-KEY_END: Final = 4
-"""So much of its end is what consoles show of one."""
-LEAST_KEY: Final = 8
 _MODEL: Final = re.compile(
     r"\bmodel\b.{0,120}(?:not|n't|unknown|invalid|unsupported|available|deprecated)|(?:unknown|invalid|no such) model"
     r"|\bmodel:|模型",
@@ -42,12 +37,6 @@ class EndpointFault(ApolloError):
     def __init__(self, kind: FaultKind, message: str) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
-
-
-def place_of(spec: ModelSpec) -> str:
-    """The server as a person reads it: host and port, nothing that stands before an ``@``."""
-    parts = urlsplit(spec.base_url or BASES.get(spec.provider, ""))
-    return parts.netloc.rpartition("@")[2] or spec.id
 
 
 def check_address(spec: ModelSpec) -> None:
@@ -116,7 +105,7 @@ def explain_answer(
 ) -> EndpointFault | None:
     """What an error of the server stands for; None where the model is there all the same. ``models``: its list."""
     place = place_of(spec)
-    words = hide_key(one_line(words_of(said), key), key)
+    words = one_line(words_of(said), key)
     told = f": {words}" if words else ""
     if _PLAIN_HTTP.search(words):
         return EndpointFault("tls", f"{place} speaks TLS there: write https://")
@@ -158,15 +147,3 @@ def _say_near(name: str, models: Sequence[str]) -> str:
         return one_line(f"; near it: {', '.join(near)}")
     rest = len(models) - NAMED
     return one_line(f"; it has {', '.join(models[:NAMED])}{f' and {rest} more' if rest > 0 else ''}")
-
-
-def hide_key(text: str, key: str | None) -> str:
-    """``text`` without words that hold the key, its beginning or its end: servers repeat it in part.
-
-    >>> hide_key("Incorrect API key provided: sk-12****89.", "sk-12345678")
-    'Incorrect API key provided: [redacted]'
-    """
-    if not key or len(key) < LEAST_KEY:
-        return text.replace(key, "[redacted]") if key else text
-    pieces = (key[:KEY_PIECE], key[-KEY_END:])
-    return " ".join("[redacted]" if any(piece in word for piece in pieces) else word for word in text.split(" "))

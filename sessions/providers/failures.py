@@ -9,6 +9,7 @@ from typing import Final
 
 from sessions.events import ModelSpec
 from sessions.events.text import valid_unicode
+from sessions.providers.addresses import shown_url
 from sessions.providers.base import ProviderError, Reason, Refused
 from sessions.providers.error_objects import codes_of, words_of, words_of_page
 from sessions.providers.error_words import (
@@ -21,6 +22,10 @@ from sessions.providers.error_words import (
 )
 
 MESSAGE_CHARS: Final = 300
+REDACTED: Final = "[redacted]"
+LEAST_KEY: Final = 8
+LEAST_PIECE: Final = 4
+"""Characters of a key, and of a piece of one, that are worth hiding: servers repeat keys in part."""
 
 _TOO_LONG_CODES: Final = frozenset(
     {"context_length_exceeded", "exceed_context_size_error", "request_too_large", "1261", "contextwindowexceedederror"}
@@ -70,7 +75,7 @@ def from_status(
         need_key = spec.key_env or ""
         hint = f": check the key in {need_key}" if need_key else ": set key_env in the model's profile"
     elif status == 404:
-        hint = f": check the model's name and the base URL ({spec.base_url or 'the default'})"
+        hint = f": check the model's name and the base URL ({shown_url(spec.base_url or 'the default')})"
     return ProviderError(
         reason,
         one_line(f"{spec.id} answered {status}{': ' if words else ''}{words}", key) + hint,
@@ -137,10 +142,26 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def one_line(text: str, key: str | None = None) -> str:
     """``text`` on one line, of bearable length, without the key that some servers repeat."""
-    if key:
-        text = text.replace(key, "[redacted]")
-    text = " ".join(valid_unicode(text).split())
+    text = " ".join(hide_key(word, key) if key else word for word in valid_unicode(text).split())
     return text if len(text) <= MESSAGE_CHARS else text[: MESSAGE_CHARS - 1] + "…"
+
+
+def hide_key(word: str, key: str) -> str:
+    """``word``, or ``[redacted]`` in its place if it holds the key, is its beginning or end, or shows it in part.
+
+    >>> [hide_key(word, "sk-12345678") for word in ("sk-12345678,", "sk-12****78.", "sk-1234", "(5678)", "task")]
+    ['[redacted],', '[redacted]', '[redacted]', '[redacted]', 'task']
+    """
+    if key in word:
+        return word.replace(key, REDACTED)
+    bare = word.strip(".,:;!?'\"()[]{}<>")
+    if len(key) < LEAST_KEY or len(bare) < LEAST_PIECE:
+        return word
+    if any(mark in bare for mark in ("*", "…", "...")):
+        shown = bare.startswith(key[:2]) or bare.endswith(key[-2:])
+    else:
+        shown = key.startswith(bare) or key.endswith(bare)
+    return REDACTED if shown else word
 
 
 def _lasts(words: str, codes: frozenset[str]) -> bool:

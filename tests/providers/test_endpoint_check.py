@@ -11,7 +11,8 @@ from endpoint_server import TOKEN, EndpointServer, Said, make_certificate, model
 
 from sessions.events import ModelSpec
 from sessions.providers.endpoint_check import PATHS, Dialect, ask_endpoint
-from sessions.providers.endpoint_faults import EndpointFault, hide_key
+from sessions.providers.endpoint_faults import EndpointFault
+from sessions.providers.failures import one_line
 
 KEY = "sk-secret-0123456789"
 CHAT = "/v1/chat/completions"
@@ -172,6 +173,6 @@ async def test_scripted_models_and_recordings_are_not_asked() -> None:
 
 
 def test_pieces_of_a_key_are_taken_out_of_what_servers_say() -> None:
-    assert hide_key(f"bad key sk-se***{KEY[-4:]}", KEY) == "bad key [redacted]"
-    assert hide_key(f"the key ending in {KEY[-4:]} has no credit", KEY) == "the key ending in [redacted] has no credit"
-    assert hide_key("nothing of it", KEY) == "nothing of it"
+    assert one_line(f"bad key sk-se***{KEY[-4:]}", KEY) == "bad key [redacted]"
+    assert one_line(f"the key ending in {KEY[-4:]} has no credit", KEY) == "the key ending in [redacted] has no credit"
+    assert one_line("nothing of it", KEY) == "nothing of it"
