@@ -12,7 +12,7 @@ from apollo_tui.acts import host_control
 from apollo_tui.acts.bulk import BulkActs, rename
 from apollo_tui.acts.signoffs import write_note
 from apollo_tui.backend.feed import NotDone
-from apollo_tui.command_words import find_label, find_order, offer_words
+from apollo_tui.command_completions import find_label, find_order, offer_words
 from apollo_tui.context import View
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.key_acts import attention, judgement, movement, search, undo

@@ -27,9 +27,9 @@ from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.key_acts import (
     advice,
     attention,
+    board_list,
     control,
     files,
-    finding,
     judgement,
     movement,
     output,
@@ -206,7 +206,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     # advice
     "advise": advise,
     "mark_session": BoardScreen.mark_session,
-    "act_on_marked": finding.act_on_marked,
+    "act_on_marked": board_list.act_on_marked,
     "advise_marked": advice.advise_marked,
     "answer": advice.answer,
     # judgement
@@ -240,7 +240,7 @@ KEY_ACTS: Final[Mapping[str, Callable[..., None]]] = {
     "new": control.open_new_session,
     # finding and taking along
     "search": movement.search,
-    "only": finding.find_sessions,
+    "only": board_list.find_sessions,
     "next_match": movement.next_match,
     "previous_match": movement.previous_match,
     "copy": search.copy,

@@ -15,7 +15,7 @@ import click
 from apollo_train.cli.shared import report_errors
 from apollo_train.cli.terminal_output import say
 from apollo_train.evaluation.apollo_cli import ApolloCli, CommandFailed
-from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, sessions_of
+from apollo_train.evaluation.plan import BadEvaluation, Plan, find_contenders, find_tasks, first_titles, sessions_of
 from apollo_train.evaluation.report import JSON_NAME, MARKDOWN_NAME, Report, result_line
 from apollo_train.evaluation.run import EvaluationRun
 from apollo_train.evaluation.server_check import check_reachable
@@ -96,7 +96,7 @@ def _play(plan: Plan, apollo: ApolloCli, parallel: int, timeout: float, retry: b
     if apollo.log.exists():
         # Before a host starts: its end would stop the sessions of others.
         with LogReader(apollo.log) as reader:
-            sessions_of({each.session: each.title for each in reader.summaries()})
+            sessions_of(first_titles(reader))
     run = EvaluationRun(
         plan, apollo, lambda _, result: say(plain_line(result_line(result))), parallel=parallel, timeout=timeout
     )

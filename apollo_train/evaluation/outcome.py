@@ -81,7 +81,7 @@ def is_held(summary: Summary) -> bool:
 
 def find_ending(events: Sequence[Event]) -> Ending:
     """How a session ended, from its ``session.state`` events. That we then stopped it is not how it ended."""
-    states = [(event.actor, event.body) for event in events if isinstance(event.body, StateChanged)]
+    states = _without_archive([(event.actor, event.body) for event in events if isinstance(event.body, StateChanged)])
     stopped_by_us = bool(states) and states[-1][0] == ACTOR and states[-1][1].state == "stopped"
     if stopped_by_us:
         states.pop()
@@ -96,6 +96,17 @@ def find_ending(events: Sequence[Event]) -> Ending:
         return Ending(f"needs_you ({body.need or 'other'})", body.reason)
     by = f" by {actor}" if body.state in ENDED | {"paused"} and body.state != "failed" else ""
     return Ending(f"{body.state}{by}", body.reason)
+
+
+def _without_archive(states: Sequence[tuple[str, StateChanged]]) -> list[tuple[str, StateChanged]]:
+    """The states without the times in the archive, from which an ended session comes back as it was."""
+    kept: list[tuple[str, StateChanged]] = []
+    away = False
+    for actor, body in states:
+        if body.state != "archived" and not (away and kept and kept[-1][1].state == body.state in ENDED):
+            kept.append((actor, body))
+        away = body.state == "archived"
+    return kept
 
 
 def read_result(reader: LogReader, cell: Cell, session: str) -> Result:

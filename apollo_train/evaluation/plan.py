@@ -14,8 +14,9 @@ import msgspec
 
 from apollo_train.runtime import TrainError
 from sessions.config import load_config, resolve_model
-from sessions.events import ModelSpec
+from sessions.events import ModelSpec, SessionCreated
 from sessions.events.text import canonical_json
+from sessions.log.reader import LogReader
 from sessions.taskfile import load_task
 
 KEY: Final = re.compile(r"\(eval ([0-9a-f]{12})\)$")
@@ -176,6 +177,16 @@ def without_password(url: str | None) -> str | None:
         return url
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def first_titles(reader: LogReader) -> dict[str, str]:
+    """What each session of the log was called when it was made, by its id: people may call it otherwise since."""
+    titles: dict[str, str] = {}
+    for summary in reader.summaries():
+        first = reader.event(summary.session, 1)
+        body = first.body if first is not None else None
+        titles[summary.session] = body.title if isinstance(body, SessionCreated) else summary.title
+    return titles
 
 
 def sessions_of(titles: dict[str, str]) -> dict[str, str]:

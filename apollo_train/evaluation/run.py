@@ -9,7 +9,7 @@ from typing import Final
 
 from apollo_train.evaluation.apollo_cli import ApolloCli, CommandFailed
 from apollo_train.evaluation.outcome import TRANSIENT, Result, find_ending, is_held, is_waiting, read_result
-from apollo_train.evaluation.plan import Cell, Plan, sessions_of
+from apollo_train.evaluation.plan import Cell, Plan, first_titles, sessions_of
 from apollo_train.runtime import TrainError
 from sessions.events.states import ENDED
 from sessions.fold.summary import Summary
@@ -59,7 +59,7 @@ class EvaluationRun:
 
     def run(self, reader: LogReader, *, retry: bool = False) -> None:
         """Play what has not been played. Raises CommandFailed or HostGone; what runs then is in the log."""
-        self.sessions = sessions_of({each.session: each.title for each in reader.summaries()})
+        self.sessions = sessions_of(first_titles(reader))
         to_make = []
         for cell in self.plan.cells():
             if cell.key not in self.sessions:

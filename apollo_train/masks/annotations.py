@@ -12,7 +12,7 @@ from sessions import events as ev
 from sessions.fold.advice import AdviceBook
 from sessions.fold.corrections import CorrectionBook
 from sessions.fold.flags import Flag, FlagBook
-from sessions.fold.naming import change_tags
+from sessions.fold.names_and_tags import change_tags
 from sessions.fold.notes import set_terms
 from sessions.fold.read_ranges import ReadBook
 from sessions.fold.recording import RecordingBook

@@ -12,7 +12,7 @@ from apollo_tui.state.board import BoardState
 from apollo_tui.state.bulk import Deed, Reach, reach_of, say_refusals
 from sessions import events as ev
 from sessions.fold.flags import SessionVerdict
-from sessions.fold.naming import is_tag, tag_change
+from sessions.fold.names_and_tags import check_tag_words, tag_change
 from sessions.fold.summary import Summary
 from sessions.ulid import new_ulid
 
@@ -116,9 +116,8 @@ def check_tags(words: Sequence[str]) -> None:
     """Raises NotDone, with what is wrong, unless each word is a tag, or a tag to be taken away."""
     if not words:
         raise NotDone("say which tags: words, and -word to take one away")
-    wrong = next((word for word in words if not is_tag(word.removeprefix("+").removeprefix("-"))), None)
-    if wrong is not None:
-        raise NotDone(f"{wrong} is no tag: one word of at most 60 characters, without a comma")
+    if wrong := check_tag_words(words):
+        raise NotDone(wrong)
 
 
 async def rename(feed: Feed, state: BoardState, session: str, title: str) -> str:

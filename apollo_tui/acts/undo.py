@@ -16,7 +16,7 @@ from apollo_tui.state.board import BoardState
 from apollo_tui.state.bulk import OPPOSITES, can_take_back
 from apollo_tui.state.span import words
 from sessions import events as ev
-from sessions.fold.naming import change_tags
+from sessions.fold.names_and_tags import change_tags
 from sessions.fold.summary import Summary
 from sessions.fold.undo import UndoBook
 from sessions.host import protocol

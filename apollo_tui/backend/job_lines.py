@@ -41,6 +41,8 @@ class JobLines:
         self._jobs: dict[JobKey, Job] = {}
         self._looked_at = 0
         self._busy = False
+        self._first = 0
+        """Where the next look begins, where there are more jobs than it can take."""
         self.known: dict[JobKey, str] = {}
 
     def due(self, now: int, *, slow: bool) -> bool:
@@ -50,9 +52,12 @@ class JobLines:
     async def look(self, wanted: Collection[JobKey], now: int) -> dict[JobKey, str]:
         """Look at these jobs; returns those whose last line is another one than before."""
         self._busy, self._looked_at = True, now
-        wanted = list(wanted)[:MOST]
+        self._first = self._first % len(wanted) if wanted else 0
+        known = [*wanted][self._first :] + [*wanted][: self._first]
+        self._first += MOST if len(known) > MOST else 0
+        turn = known[:MOST]
         try:
-            found = await asyncio.to_thread(self._read, wanted)
+            found = await asyncio.to_thread(self._read, turn)
         finally:
             self._busy = False
         changed = {key: line for key, line in found.items() if self.known.get(key, "") != line}
@@ -63,16 +68,19 @@ class JobLines:
         """The last lines of a session's jobs, by number."""
         return {job: line for (owner, job), line in self.known.items() if owner == session}
 
-    def _read(self, wanted: Collection[JobKey]) -> dict[JobKey, str]:
+    def _read(self, turn: Collection[JobKey]) -> dict[JobKey, str]:
         from sessions.jobs.job import Job  # the app starts without what runs jobs
 
-        self._jobs = {key: job for key, job in self._jobs.items() if key in wanted}
+        self._jobs = {key: job for key, job in self._jobs.items() if key in turn}
         found: dict[JobKey, str] = {}
-        for key in wanted:
-            job = self._jobs.get(key) or Job.find(self._paths.session_folder(key[0]) / "jobs" / str(key[1]))
-            if job is not None:
-                self._jobs[key] = job
-                found[key] = last_line(job.reader.tail(TAIL).data)
+        for key in turn:
+            try:
+                job = self._jobs.get(key) or Job.find(self._paths.session_folder(key[0]) / "jobs" / str(key[1]))
+                if job is not None:
+                    found[key] = last_line(job.reader.tail(TAIL).data)
+                    self._jobs[key] = job
+            except OSError:  # a disk that fails for a while: what was seen last stays
+                continue
         return found
 
 

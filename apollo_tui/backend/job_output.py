@@ -42,7 +42,8 @@ class OutputStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobOutput:
-    """The output of one command. ``name``: ``job 3``, ``evaluation 1``, ``41.2 read_file``."""
+    """The output of one command. ``name``: ``job 3``, ``evaluation 1``, ``41.2 read_file``. ``number``: of a job of the
+    log; evaluations count on their own."""
 
     name: str
     command: str
@@ -50,6 +51,7 @@ class JobOutput:
     job: Job | None = None
     last: OutputStatus = OutputStatus()
     """What the log knows, where no job can be asked."""
+    number: int | None = None
 
     def status(self) -> OutputStatus:
         """How the command stands now."""
@@ -74,7 +76,7 @@ class KnownJob(NamedTuple):
 
 
 def known_jobs(reader: LogReader, session: str) -> list[KnownJob]:
-    """The jobs of a session, the newest first."""
+    """The jobs of a session, the newest first: all that run, and the last that ended."""
     ends: dict[int, ev.JobEnded] = {}
     found: dict[int, KnownJob] = {}
     for event in reader.events(session, kinds={"job.started", "job.ended"}, newest_first=True, limit=2 * MOST_LISTED):
@@ -85,6 +87,9 @@ def known_jobs(reader: LogReader, session: str) -> list[KnownJob]:
             words = _words(end.how, end.exit_code) if end is not None else ""
             took = end.duration_ms if end is not None else 0
             found.setdefault(event.body.job, KnownJob(event.body.job, event.body.command, event.at, words, took))
+    summary = reader.summary(session)
+    for job in reversed(summary.open_jobs if summary is not None else ()):  # older than many that have ended
+        found.setdefault(job.job, KnownJob(job.job, job.command, job.since, ""))
     return list(found.values())
 
 
@@ -98,7 +103,7 @@ def find_job_output(reader: LogReader, paths: LogPaths, session: str, number: in
     job = Job.find(folder, started)
     name = f"job {number}"
     if job is not None and _has_output(job):
-        return JobOutput(name, job.command, job.reader, job)
+        return JobOutput(name, job.command, job.reader, job, number=number)
     command = started.command if started is not None else ""
     result = _result_of(reader, session, begun.step, begun.call) if begun is not None else None
     at = begun.at if begun is not None else 0
@@ -108,11 +113,11 @@ def find_job_output(reader: LogReader, paths: LogPaths, session: str, number: in
         last = OutputStatus(0, at, ended.duration_ms, words, failed, last.note)
     if result is not None:
         last = last if last.ended else OutputStatus(0, at, result.duration_ms, "ended", note=last.note)
-        return JobOutput(name, command, TextSource(reader.text(result.output)), last=last)
+        return JobOutput(name, command, TextSource(reader.text(result.output)), last=last, number=number)
     if ended is not None and ended.last_line:
-        return JobOutput(name, command, TextSource(ended.last_line), last=last)
+        return JobOutput(name, command, TextSource(ended.last_line), last=last, number=number)
     if job is not None and job.end() is None:
-        return JobOutput(name, command, job.reader, job)
+        return JobOutput(name, command, job.reader, job, number=number)
     raise NotDone(f"{name}: its output is not on this machine, and the log has nothing of it")
 
 

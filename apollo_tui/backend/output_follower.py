@@ -64,7 +64,7 @@ class _Look:
 
 
 class OutputFollower:
-    """The output of one command. ``period``: seconds between two looks at least (a slow line)."""
+    """The output of one command. ``slow``: whether its lines go over a slow link."""
 
     def __init__(self, output: JobOutput, post: Callable[[Message], object], slow: Callable[[], bool]) -> None:
         self.output = output
@@ -81,6 +81,8 @@ class OutputFollower:
         self._floods = False
         self._due = asyncio.Event()
         self._closed = threading.Event()
+        self._search = threading.Event()
+        """Set when another search takes the place of the one under way."""
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -129,7 +131,12 @@ class OutputFollower:
 
     async def find(self, pattern: str, at: int, by: int) -> Found | None:
         """The next line after (1) or before (-1) the one at ``at`` that has ``pattern``, around the end; None: none."""
-        return await asyncio.to_thread(self._find, pattern, at, by)
+        self._search.set()
+        self._search = given_up = threading.Event()
+        try:
+            return await asyncio.to_thread(self._find, pattern, at, by, given_up)
+        finally:
+            given_up.set()
 
     def _want(self, wish: Wish) -> None:
         self._wish = wish
@@ -156,6 +163,13 @@ class OutputFollower:
     # --- in the thread ----------------------------------------------------------------------------------------------
 
     def _look(self, look: _Look) -> _Look:
+        try:
+            return self._read_anew(look)
+        except OSError as problem:  # a disk or a network file system that fails for a while: looked at again
+            note = f"its output cannot be read now: {problem.strerror or problem}"
+            return replace(look, status=replace(look.status, note=note), note="")
+
+    def _read_anew(self, look: _Look) -> _Look:
         source = self.output.source
         window, unseen, note, total = look.window, look.unseen, look.note, source.total()
         if 0 < total < window.total:
@@ -199,24 +213,21 @@ class OutputFollower:
         if (self._window, self._unseen, self._status) != before or went is not None:
             self._post(OutputChanged(self._window, self._unseen, self._status, went))
 
-    def _find(self, pattern: str, at: int, by: int) -> Found | None:
+    def _find(self, pattern: str, at: int, by: int, given_up: threading.Event) -> Found | None:
         source = self.output.source
         total = source.total()
         for around in (False, True):
             if by > 0:
                 place, last = (0, at + 1) if around else (at + 1, total)
-                while place < last and not self._closed.is_set():
-                    found, then = output_window.find_later(source, pattern, place)
-                    if found is not None:
-                        return Found(found, around)
-                    place = then
-                    time.sleep(BREATH_S)
             else:
-                place = total if around else at
-                while place > 0 and not self._closed.is_set():
+                place, last = (total, at) if around else (at, 0)
+            while (place < last if by > 0 else place > last) and not (given_up.is_set() or self._closed.is_set()):
+                if by > 0:
+                    found, place = output_window.find_later(source, pattern, place)
+                else:
                     found, then = output_window.find_earlier(source, pattern, place)
-                    if found is not None:
-                        return Found(found, around)
                     place = min(then, place - 1)
-                    time.sleep(BREATH_S)
+                if found is not None:
+                    return Found(found, around)
+                time.sleep(BREATH_S)
         return None

@@ -440,7 +440,7 @@ class ExportScreen(ApolloScreen):
         running = self._job.poll()
         if running.ended is None:
             if running.total:
-                self.say(f"writing {self._out}: {running.done:,} of {running.total:,}")
+                self.say(f"writing {self._job.out}: {running.done:,} of {running.total:,}")
             return
         self._job = None
         self.say(running.said, "done" if running.ended == 0 else "error")

@@ -300,10 +300,10 @@ class OutputScreen(ApolloScreen):
     async def _step(self, by: int) -> str:
         feed, session = self.context.feed, self._to.session
         known = await self._read_jobs()
-        here = self._to.output.job
-        if not known or (here is not None and known == [here.number]):
+        here = self._to.output.number
+        if not known or known == [here]:
             raise NotDone("this is the only job of the session")
-        at = known.index(here.number) if here is not None and here.number in known else -(by > 0)
+        at = known.index(here) if here in known else -(by > 0)
         number = known[(at + by) % len(known)]
         found = await feed.work(partial(find_job_output, paths=feed.paths, session=session, number=number))
         self._to = ToOutput(session, found, self._whole)

@@ -9,6 +9,7 @@ import msgspec
 
 from sessions.events import Verb
 from sessions.events.states import ACTIVE
+from sessions.fold.budget import reason_to_stay_paused
 from sessions.fold.summary import Summary
 
 Deed = Literal["pause", "resume", "sign_off", "tag", "archive", "unarchive", "export"]
@@ -61,8 +62,8 @@ def _resume(s: Summary) -> str:
         return ""
     if s.state == "needs_you" and s.open_question:
         return "waits for an answer"
-    if s.state == "paused" and s.need == "limit":
-        return "its budget is used up"
+    if s.state == "paused" and (spent := reason_to_stay_paused(s)):
+        return spent
     if s.state in ("created", "paused", "needs_you"):
         return ""
     return "at work already" if s.state in ACTIVE else f"{_state(s)}; `:reopen` lets one go on"
@@ -112,7 +113,7 @@ def can_take_back(verb: Verb, s: Summary) -> bool:
     """Whether what the verb did is still so, and its opposite does something."""
     match verb:
         case "pause":
-            return s.pending == "pause" or s.state == "paused"
+            return s.pending == "pause" or (s.state == "paused" and not reason_to_stay_paused(s))
         case "resume" | "start":
             return not _pause(s)
         case "archive":

@@ -15,7 +15,7 @@ from sessions.events.messages import CallPart, TextPart
 from sessions.events.states import ACTIVE, ENDED, State, may_change
 from sessions.fold import attention_counters
 from sessions.fold.attention_counters import AttentionCounters
-from sessions.fold.naming import change_tags
+from sessions.fold.names_and_tags import change_tags
 from sessions.fold.result_status import went_wrong
 
 FOLD_VERSION: Final = 16

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apollo_tui.backend import output_window
+from apollo_tui.backend import job_lines, output_window
 from apollo_tui.backend.job_output import JobOutput
 from apollo_tui.backend.output_follower import CUT, GONE, OutputChanged, OutputFollower
 from apollo_tui.backend.output_window import (
@@ -33,6 +37,7 @@ from apollo_tui.backend.output_window import (
 )
 from sessions.jobs import files
 from sessions.jobs.ring_buffer import Piece, RingReader, RingWriter
+from sessions.paths import LogPaths
 
 
 def texts(window: OutputWindow) -> list[str]:
@@ -252,3 +257,68 @@ async def test_a_file_that_is_cut_or_vanishes_is_told_and_what_was_read_stays(tm
     now = await told.until(lambda now: "is a link" in now.status.note)
     assert texts(now.window) == ["other"]
     task.cancel()
+
+
+async def test_a_search_ends_when_another_one_begins_and_nobody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RingWriter(tmp_path).write(b"a line\n" * 100)
+    follower = OutputFollower(JobOutput("job 1", "make", RingReader(tmp_path)), lambda _: None, lambda: False)
+    begun, ended = threading.Event(), threading.Event()
+
+    def crawl(source: object, pattern: str, start: int) -> tuple[int | None, int]:
+        begun.set()
+        return (start, start) if pattern == "line" else (None, start)  # gets nowhere by itself
+
+    monkeypatch.setattr(output_window, "find_later", crawl)
+    find = follower._find
+
+    def finds(*words: Any) -> Any:
+        try:
+            return find(*words)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(follower, "_find", finds)
+    for_nothing = asyncio.create_task(follower.find("absent", 0, 1))
+    assert await asyncio.to_thread(begun.wait, 20)
+    found = await follower.find("line", 0, 1)
+    assert found is not None and await for_nothing is None and ended.is_set()
+    ended.clear()
+    cancelled = asyncio.create_task(follower.find("absent", 0, 1))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    assert await asyncio.to_thread(ended.wait, 20)
+
+
+async def test_a_disk_that_fails_for_a_while_is_said_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RingWriter(tmp_path).write(b"one\n")
+    told = Told(RingReader(tmp_path))
+    read_end = output_window.read_end
+    monkeypatch.setattr(output_window, "read_end", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    task = asyncio.create_task(told.follower.run())
+    await told.until(lambda now: now.status.note == "its output cannot be read now: Input/output error")
+    monkeypatch.setattr(output_window, "read_end", read_end)
+    told.follower.follow()
+    now = await told.until(lambda now: texts(now.window) == ["one"])
+    assert now.status.note == ""
+    task.cancel()
+
+
+def test_each_job_has_its_turn_where_there_are_more_than_one_look_can_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_lines, "MOST", 2)
+    lines = job_lines.JobLines(LogPaths(tmp_path / "log.db"))
+    looked: list[list[job_lines.JobKey]] = []
+
+    def read(turn: list[job_lines.JobKey]) -> dict[job_lines.JobKey, str]:
+        looked.append(turn)
+        return {}
+
+    monkeypatch.setattr(lines, "_read", read)
+    for _ in range(3):
+        asyncio.run(lines.look([("s", number) for number in range(5)], 0))
+    assert {key for turn in looked for key in turn} == {("s", number) for number in range(5)}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from apollo_tui.state.bulk import OPPOSITES, can_take_back, reach_of, say_refusals
+from sessions.events import Limits
 from sessions.fold.summary import OpenJob, Summary
 from sessions.host.handlers.control import EFFECTS
 from sessions.host.wire import RpcError
@@ -19,6 +20,13 @@ STANDS: dict[str, dict[str, Any]] = {
     "asks": {"state": "needs_you", "need": "question", "open_question": "?"},
     "no_key": {"state": "needs_you", "need": "key"},
     "paused": {"state": "paused"},
+    "at_limit": {
+        "state": "paused",
+        "need": "limit",
+        "limits": Limits(steps=1),
+        "reason": "budget used up: 1 of 1 steps",
+    },
+    "raised": {"state": "paused", "need": "limit", "limits": Limits(steps=9), "reason": "budget used up: 1 of 1 steps"},
     "with_job": {"state": "paused", "open_jobs": (OpenJob(1, "make", 0),)},
     "finished": {"state": "finished"},
     "stopped": {"state": "stopped"},

@@ -84,6 +84,15 @@ def state(name: str, actor: str = "agent", need: str = "", reason: str = "") -> 
         ([state("running"), state("stopped", "human:anna")], "stopped by human:anna"),
         ([state("running"), state("paused", "human:anna")], "paused by human:anna"),
         ([state("failed", "host"), state("stopped", ACTOR)], "failed"),
+        ([state("failed", "host"), state("archived", "human:anna"), state("failed", "human:anna")], "failed"),
+        (
+            [state("stopped", "host"), state("archived", "human:anna"), state("stopped", "human:anna")],
+            "stopped by host",
+        ),
+        (
+            [state("paused", "host", "limit"), state("archived", "human:anna"), state("paused", "human:anna")],
+            "paused by human:anna",
+        ),
         ([], "timeout"),
     ],
 )

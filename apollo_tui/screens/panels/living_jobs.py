@@ -109,8 +109,8 @@ def _look_at(screen: ApolloScreen) -> tuple[Jobs, dict[str, str]]:
 async def _follow(screen: ApolloScreen, one: LivingJob) -> str:
     from apollo_tui.backend.job_output import JobOutput
 
-    name = f"job {one.name}" if one.kind == "jobs" else f"evaluation {one.job.number}"
-    screen.apollo.open(ToOutput(one.session, JobOutput(name, one.job.command, one.job.reader, one.job)))
+    name, number = (f"job {one.name}", one.job.number) if one.kind == "jobs" else (f"evaluation {one.job.number}", None)
+    screen.apollo.open(ToOutput(one.session, JobOutput(name, one.job.command, one.job.reader, one.job, number=number)))
     return ""
 
 

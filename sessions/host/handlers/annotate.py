@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from sessions import events as ev
-from sessions.fold.naming import MOST_TAG, MOST_TAGS, MOST_TITLE, change_tags, is_tag
+from sessions.fold.names_and_tags import MOST_TAG, MOST_TAGS, MOST_TITLE, change_tags, is_tag
 from sessions.fold.preferences import can_compare
 from sessions.fold.summary import Summary
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, text_of
@@ -149,7 +149,7 @@ async def _check_title(_: HandlerContext, s: Summary, body: ev.SessionRenamed) -
 
 
 async def _check_tags(_: HandlerContext, s: Summary, body: ev.SessionTagged) -> None:
-    for tag in (*body.added, *body.removed):
+    for tag in body.added:  # what a task file brought may be taken away, whatever it is
         if not is_tag(tag):
             raise refusal(f"{tag[:MOST_TAG]!r} is no tag: one word of at most {MOST_TAG} characters, without a comma")
     after = change_tags(s.tags, body)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from sessions.agent.resume_point import read_droppable_reply
 from sessions.events import Body, ControlRequested, ReplySuperseded, StateChanged
@@ -18,6 +20,7 @@ from sessions.host.api_keys import key_variable
 from sessions.host.handlers.context import HandlerContext, refusal, require_person, waits_for
 from sessions.host.handlers.targets import check_undoes
 from sessions.host.protocol import Control, Done
+from sessions.log.reader import LogReader
 
 GOES: Final = frozenset({"start", "resume", "reopen", "next", "drop", "shorten", "retry", "hold"})
 """Verbs after which an agent works."""
@@ -42,6 +45,10 @@ async def control_session(context: HandlerContext, call: Control, actor: str) ->
         if call.verb in GOES and summary.state != "archived":
             context.check_runs_here(summary)
         effect = EFFECTS[call.verb](summary)
+        if summary.state == "archived":
+            effect = replace(
+                effect, more=await asyncio.to_thread(_as_it_ended, context.reader, call.session, effect.more)
+            )
         left_out: tuple[Body, ...] = ()
         step = None
         if call.verb == "drop":
@@ -202,6 +209,19 @@ def _unarchive(s: Summary) -> Effect:
     state = s.archived_from if s.archived_from in ENDED else "paused"
     back = StateChanged(state=state, reason="brought back from the archive")
     return Effect((back,), note=f"brought back from the archive, {state}", runs=False)
+
+
+def _as_it_ended(reader: LogReader, session: str, more: tuple[Body, ...]) -> tuple[Body, ...]:
+    """What brings an ended session back, with the reason for which it had ended: that it was away changes nothing."""
+    states = reader.events(session, kinds={"session.state"}, newest_first=True)
+    bodies = (event.body for event in states if isinstance(event.body, StateChanged))
+    ending = next((body for body in bodies if body.state != "archived"), None)
+    return tuple(
+        msgspec.structs.replace(body, reason=ending.reason)
+        if isinstance(body, StateChanged) and ending is not None and body.state == ending.state
+        else body
+        for body in more
+    )
 
 
 def _start(s: Summary) -> Effect:

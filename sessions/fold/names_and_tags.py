@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from sessions import events as ev
@@ -19,6 +20,17 @@ def is_tag(word: str) -> bool:
     (True, False, False)
     """
     return 0 < len(word) <= MOST_TAG and word.split() == [word] and "," not in word and word[0] not in "-+"
+
+
+def check_tag_words(words: Iterable[str]) -> str:
+    """What is wrong with ``words`` that add tags, and take some away with a ``-``; "" if nothing is.
+
+    >>> check_tag_words(("lr-sweep", "-old", "a,b"))
+    'a,b is no tag: one word of at most 60 characters, without a comma'
+    """
+    wrong = next((word for word in words if not word.startswith("-") and not is_tag(word.removeprefix("+"))), None)
+    said = f"{wrong} is no tag: one word of at most {MOST_TAG} characters, without a comma"
+    return said if wrong is not None else ""
 
 
 def change_tags(before: tuple[str, ...], said: ev.SessionTagged) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import log_events as make
 import pytest
 
 from sessions import events as ev
-from sessions.fold.naming import change_tags, is_tag, tag_change
+from sessions.fold.names_and_tags import change_tags, is_tag, tag_change
 from sessions.fold.summary import Summary, fold_summary
 
 

@@ -9,7 +9,7 @@ from apollo_tui.acts.requests import annotation_request
 from apollo_tui.cli.connection import Cli, ask_host, find_session, new_request_id, open_log
 from apollo_tui.cli.output import json_option, print_done, print_json
 from sessions.events import SessionRenamed, SessionTagged
-from sessions.fold.naming import change_tags, is_tag, tag_change
+from sessions.fold.names_and_tags import change_tags, check_tag_words, tag_change
 from sessions.terminal_text import plain_line
 
 
@@ -50,9 +50,8 @@ def tag(cli: Cli, session: str, tags: tuple[str, ...], as_json: bool) -> None:
         else:
             say(plain_line(" ".join(before) or "no tags"))
         return
-    wrong = next((word for word in tags if not is_tag(word.removeprefix("+").removeprefix("-"))), None)
-    if wrong is not None:
-        raise click.UsageError(f"{wrong!a} is no tag: one word of at most 60 characters, without a comma")
+    if wrong := check_tag_words(tags):
+        raise click.UsageError(plain_line(wrong))
     change = tag_change(before, tags)
     if change == SessionTagged():
         raise click.ClickException(f"session {session} stays as it was: its tags are {', '.join(before) or 'none'}")
