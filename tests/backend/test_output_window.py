@@ -37,7 +37,7 @@ from apollo_tui.backend.output_window import (
 )
 from sessions.jobs import files
 from sessions.jobs.ring_buffer import Piece, RingReader, RingWriter
-from sessions.paths import LogPaths
+from sessions.paths import log_paths
 
 
 def texts(window: OutputWindow) -> list[str]:
@@ -285,8 +285,9 @@ async def test_a_search_ends_when_another_one_begins_and_nobody_waits_for_it(
     found = await follower.find("line", 0, 1)
     assert found is not None and await for_nothing is None and ended.is_set()
     ended.clear()
+    begun.clear()
     cancelled = asyncio.create_task(follower.find("absent", 0, 1))
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(begun.wait, 20)
     cancelled.cancel()
     assert await asyncio.to_thread(ended.wait, 20)
 
@@ -311,7 +312,7 @@ def test_each_job_has_its_turn_where_there_are_more_than_one_look_can_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_lines, "MOST", 2)
-    lines = job_lines.JobLines(LogPaths(tmp_path / "log.db"))
+    lines = job_lines.JobLines(log_paths(tmp_path / "log.db"))
     looked: list[list[job_lines.JobKey]] = []
 
     def read(turn: list[job_lines.JobKey]) -> dict[job_lines.JobKey, str]:
