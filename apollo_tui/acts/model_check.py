@@ -15,16 +15,19 @@ from sessions.paths import config_path
 from sessions.providers.endpoint_check import ASK_S, Dialect, ask_endpoint
 from sessions.providers.endpoint_faults import EndpointFault, FaultKind
 
+THAT_PASS: Final[frozenset[FaultKind]] = frozenset({"busy", "server", "slow"})
 OF_THE_MODEL: Final[frozenset[FaultKind]] = frozenset({"key", "model", "request"})
 """Faults that belong to the model; the others are the server's."""
 
 
 class NoAnswer(ApolloError):
-    """The model would not answer. ``of_model``: its name or its key is what is wrong, else its server."""
+    """The model would not answer. ``of_model``: its name or its key is what is wrong, else its server; ``passes``: it
+    may by itself, and a session would ask again."""
 
-    def __init__(self, message: str, *, of_model: bool) -> None:
+    def __init__(self, message: str, *, of_model: bool, passes: bool = False) -> None:
         super().__init__(message)
         self.of_model = of_model
+        self.passes = passes
 
 
 async def check_model(
@@ -45,7 +48,7 @@ async def check_model(
     except EndpointFault as fault:
         where = say_where(fault.kind, spec, named, config, typed_url=typed_url)
         said = f"{fault}; {where}" if where else str(fault)
-        raise NoAnswer(said, of_model=fault.kind in OF_THE_MODEL) from fault
+        raise NoAnswer(said, of_model=fault.kind in OF_THE_MODEL, passes=fault.kind in THAT_PASS) from fault
 
 
 def find_key(variable: str | None, env: Mapping[str, str]) -> str | None:

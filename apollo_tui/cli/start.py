@@ -109,7 +109,8 @@ def new(
 
 
 def ask_model(spec: ModelSpec, named: str, agent: str, *, typed_url: bool) -> None:
-    """Ask the model for one token. Raises ApolloError, which says what is wrong and that nothing was created."""
+    """Ask the model for one token. Raises ApolloError, which says what is wrong and that nothing was created; what may
+    pass by itself (a server that is busy, slow, or failing) is only said."""
     from sessions.providers.addresses import is_asked
 
     if not is_asked(spec):
@@ -122,6 +123,9 @@ def ask_model(spec: ModelSpec, named: str, agent: str, *, typed_url: bool) -> No
     try:
         asyncio.run(check_model(spec, named, load_config(), agent=agent, typed_url=typed_url))
     except NoAnswer as problem:
+        if problem.passes:
+            say(plain_line(f"{problem}; created all the same: it is asked again"), err=True)
+            return
         raise ApolloError(f"{problem}; nothing was created (--anyway creates it all the same)") from problem
 
 

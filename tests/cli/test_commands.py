@@ -351,6 +351,11 @@ def test_a_new_session_asks_its_model_first_and_creates_nothing_where_it_refuses
         monkeypatch.setenv("A_KEY", wrong)
         assert cli("new", task, "--model", "mine", "--no-start", "--anyway").code == 0
         assert len(json_of(cli("ls", "--json"))) == before + 2
+    script.write_text(json.dumps({"*": {"turns": [{"text": "ok", "faults": [{"status": 503}] * 9}]}}))
+    with server_process(script, None) as url:
+        made = cli("new", task, "--model", "openai:m", "--base-url", f"{url}/v1", "--no-start")
+        assert made.code == 0 and "fails (503)" in made.err and "created all the same: it is asked again" in made.err
+        assert len(json_of(cli("ls", "--json"))) == before + 3
 
 
 def test_several_files_are_imported_at_once_and_one_that_cannot_be_read_is_named(cli: Cli, apollo: Apollo) -> None:
