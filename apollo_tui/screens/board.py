@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from apollo_tui.screens.board_rows import BoardRows
 from apollo_tui.screens.board_tickers import Tickers, explain_no_action
 from apollo_tui.screens.composer import DraftComposer
 from apollo_tui.screens.key_acts.attention import open_entry
+from apollo_tui.screens.looks import look_once
 from apollo_tui.state.board import WINDOW, Change
 from apollo_tui.state.board_order import Order
 from apollo_tui.state.judged_place import judged_seq, places_of_entries
@@ -438,6 +440,9 @@ class BoardScreen(ApolloScreen):
 
     async def on_wall_history_needed(self, message: Wall.HistoryNeeded) -> None:
         """The reader is at the oldest entry of a pane, or there are blank rows in it: read what lies before it."""
+        await look_once(self.apollo, partial(self._read_older, message))
+
+    async def _read_older(self, message: Wall.HistoryNeeded) -> None:
         now = self.context.state.sessions[message.session]
         limit = WINDOW // 2 << max(0, message.times - 1)
         older = await self.context.feed.read(

@@ -24,6 +24,7 @@ from apollo_tui.backend.output_window import Unseen
 from apollo_tui.context import AppContext, ToOutput
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.document_search import NOTHING_ASKED, ask_pattern
+from apollo_tui.screens.looks import look_once
 from apollo_tui.state.board import Change
 from apollo_tui.terminal.clipboard import copy_text
 from widgets.glyphs import duration, running_time
@@ -141,7 +142,7 @@ class OutputScreen(ApolloScreen):
         """Begin to follow."""
         self.set_focus(self.output)
         self._begin()
-        self.run_worker(self._read_jobs(), group="jobs")
+        self.run_worker(look_once(self.apollo, self._read_jobs), group="jobs")
         self._fit()
 
     def _begin(self) -> None:

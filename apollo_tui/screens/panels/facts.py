@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,6 +11,7 @@ from textual.containers import Vertical
 
 from apollo_tui.acts import error_hints
 from apollo_tui.context import AppContext
+from apollo_tui.screens.looks import keep_looking
 from apollo_tui.screens.panels.base import BESIDE, FRAME, WIDEST, Modal, line
 from apollo_tui.state.session_facts import facts_of
 from apollo_tui.state.transcript_pages import job_lines
@@ -20,6 +21,7 @@ from widgets.facts import facts_lines
 from widgets.models import FactsView, Line
 
 if TYPE_CHECKING:
+    from apollo_tui.context import Apollo
     from apollo_tui.screens.base import ApolloScreen
 
 
@@ -52,14 +54,11 @@ class FactsScreen(Modal[None]):
 
     def on_mount(self) -> None:
         """Look again, until it is closed."""
-        self.set_interval(LOOK_S, self._look)
+        self.run_worker(keep_looking(cast("Apollo", self.app), self._read, LOOK_S), group="facts")
 
     def on_resize(self) -> None:
         """Bars and plots follow the width."""
         self._lay_out()
-
-    def _look(self) -> None:
-        self.run_worker(self._read(), group="facts", exclusive=True)
 
     async def _read(self) -> None:
         self._view = await read_facts(self._known, self._session)

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from apollo_tui.backend.feed import NotDone
 from apollo_tui.backend.job_lines import last_line
 from apollo_tui.context import ToOutput
+from apollo_tui.screens.looks import keep_looking
 from apollo_tui.screens.panels.base import ChoicePanel
 from sessions.jobs.living import LivingJob, end_job, living_jobs
 from widgets.glyphs import running_time
@@ -45,10 +46,7 @@ class LivingJobsPanel(ChoicePanel):
     def on_mount(self) -> None:
         """Look again, until it is closed."""
         super().on_mount()
-        self.set_interval(LOOK_S, self._look)
-
-    def _look(self) -> None:
-        self.run_worker(self._read(), group="jobs", exclusive=True)
+        self.run_worker(keep_looking(self._screen.apollo, self._read, LOOK_S), group="jobs")
 
     async def _read(self) -> None:
         self._alive, self._last_lines = await asyncio.to_thread(_look_at, self._screen)
