@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -45,6 +46,7 @@ from apollo_tui.key_dispatch import KeyPresser, can_press, press
 from apollo_tui.key_queue import KeyQueue
 from apollo_tui.screens.base import WIDTHS, ApolloScreen
 from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.looks import look_once
 from apollo_tui.state.board import Change
 from apollo_tui.terminal import gc_tuning
 from apollo_tui.terminal.alerts import Alerts
@@ -160,13 +162,14 @@ class ApolloApp(HookedApp, inherit_bindings=False):
 
     async def _seed(self) -> None:
         seeds, view = self.context.seeds, self.view
-        seeds.tell = self._show
-        await seeds.begin(view.shown_sessions() if view is not None else ())
-        gc_tuning.settle()
+        seeds.tell, seeds.complain = self._show, lambda problem: self.say(self.explain(problem), "error")
+        seeds.begin(view.shown_sessions() if view is not None else ())
         self.run_worker(seeds.follow(), group="seeds")
+        await seeds.begun.wait()
+        gc_tuning.settle()
         from apollo_tui.screens.panels.since_you_left import greet
 
-        await greet(self)
+        await look_once(self, partial(greet, self))
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         """New events: fold them, and tell the screen what changed."""

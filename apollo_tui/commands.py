@@ -169,14 +169,18 @@ def _let_go(screen: ApolloScreen, words: list[str]) -> None:
     sessions = context.state.order() if words == ["all"] else [screen.session] if screen.session else []
     if words == ["none"]:
         screen.act(_take_up(screen, sessions))
-        return
+    else:
+        screen.act(_let_go_of(screen, sessions))
+
+
+async def _let_go_of(screen: ApolloScreen, sessions: list[str]) -> str:
+    context = screen.context
+    await context.seeds.read_unread(sessions)
     count = sum(context.state.unread(session) for session in sessions)
     for session in sessions:
         context.state.read_marks.let_go(session, context.state.sessions[session].summary.last_seq, context.clock())
     screen.on_screen_resume()
-    screen.say(
-        f"{count:,} entries count as unread no more; for training they stay unseen · `:letgo none` brings them back"
-    )
+    return f"{count:,} entries count as unread no more; for training they stay unseen · `:letgo none` brings them back"
 
 
 async def _take_up(screen: ApolloScreen, sessions: list[str]) -> str:
@@ -188,7 +192,8 @@ async def _take_up(screen: ApolloScreen, sessions: list[str]) -> str:
         context.state.read_marks.let_go(session, 0, context.clock())
         read = context.state.read_marks.book(session)
         unread = await context.feed.read(partial(read_unread, session=session, read=read))
-        context.state.sessions[session].unread = unread
+        now = context.state.sessions[session]
+        now.unread, now.unread_known = unread, True
         count += len(unread)
     screen.on_screen_resume()
     return f"{count:,} entries are unread again"

@@ -10,13 +10,14 @@ from widgets.sanitise import clean_line
 
 
 class FilterView(msgspec.Struct, frozen=True):
-    """The words of a filter, how many sessions it shows and how many there are, and how many that are marked it does
-    not show."""
+    """The words of a filter, how many sessions it shows and how many there are, how many that are marked it does not
+    show, and of how many it cannot tell yet."""
 
     words: str = ""
     shown: int = 0
     known: int = 0
     marked_out: int = 0
+    unknown: int = 0
 
 
 class FilterLine(Painter):
@@ -43,6 +44,8 @@ class FilterLine(Painter):
         view = self._view
         said = f"  {view.shown} of {view.known} sessions"
         left: list[Span] = [(" only ", "dim"), (clean_line(view.words, 80), "accent"), (said, "strong")]
+        if view.unknown:
+            left.append((f" · {view.unknown} not looked up yet", "dim"))
         if view.marked_out:
             verb = "is" if view.marked_out == 1 else "are"
             left.append((f" · {view.marked_out} marked {verb} out of sight", "need"))

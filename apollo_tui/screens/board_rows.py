@@ -8,7 +8,7 @@ import msgspec
 
 from apollo_tui import keys
 from apollo_tui.context import AppContext
-from apollo_tui.state.board_filter import BoardFilter, FoundSessions, SessionFacts, parse_filter
+from apollo_tui.state.board_filter import BoardFilter, FoundSessions, SessionFacts, parse_filter, say_unknown
 from apollo_tui.state.board_order import WORDS, Order, group_by_task, group_words, next_order, sort_sessions
 from sessions.fold.summary import Summary
 from widgets.filter_line import FilterLine, FilterView
@@ -65,7 +65,9 @@ class BoardRows:
 
     def marked(self) -> list[str]:
         """The marked sessions that are shown: nobody acts on what is out of sight."""
-        return [session for session in self.sessions() if session in self.context.marked]
+        marked = self.context.marked
+        # The footer asks ten times a second, of a log that may hold a thousand sessions.
+        return [session for session in self.sessions() if session in marked] if marked else []
 
     def marked_out(self) -> int:
         """How many marked sessions are out of sight."""
@@ -84,10 +86,18 @@ class BoardRows:
             return views  # the field that is typed into says what is shown
         if self._found:
             candidates = len(self._candidates(self._found.filter))
-            self.line.update(FilterView(self._found.filter.text, len(views), candidates, self.marked_out()))
+            text, unknown = self._found.filter.text, self.unknown()
+            self.line.update(FilterView(text, len(views), candidates, self.marked_out(), unknown))
         else:
             self.line.update(FilterView())
         return views
+
+    def unknown(self) -> int:
+        """Of how many sessions the filter cannot say yet whether something is unread."""
+        wanted, known = self._found.filter, self.context.state.sessions
+        if not wanted.asks_unread:
+            return 0
+        return sum(not known[session].unread_known for session in self._candidates(wanted))
 
     def take(self, changed: Collection[str]) -> None:
         """Sessions changed: those that come to match the filter join what it shows."""
@@ -115,10 +125,13 @@ class BoardRows:
     def only(self, text: str) -> str:
         """Show the sessions that these words mean, as they are now; without words all of them. Returns the receipt."""
         self._found.ask(text, self.facts(text))
+        if self._found.filter.asks_unread:
+            self.context.seeds.want_unread(self._candidates(self._found.filter))
         if not self._found:
             return "all sessions are shown"
         count = len(self.sessions())
-        return f"only {self._found.filter.text}: {count} of {len(self._candidates(self._found.filter))} sessions"
+        of = len(self._candidates(self._found.filter))
+        return f"only {self._found.filter.text}: {count} of {of} sessions{say_unknown(self.unknown())}"
 
     def show(self, now: int) -> None:
         """Give the list what is shown now, in its order."""

@@ -25,7 +25,7 @@ from apollo_tui.acts.export_job import ExportJob
 from apollo_tui.context import AppContext
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.panels.export_questions import AdvicePanel, ExportAnswer, ModelsPanel
-from apollo_tui.state.board_filter import complete_filter, parse_filter
+from apollo_tui.state.board_filter import SessionFacts, complete_filter, parse_filter, say_unknown
 from apollo_tui.state.export_menu import (
     BEGINNING,
     Unseen,
@@ -205,30 +205,39 @@ class ExportScreen(ApolloScreen):
         """Choose the sessions that a few words mean, as on the board; all others are dropped."""
         from apollo_tui.screens.panels.filter_prompt import FilterPrompt
 
-        state, now = self.context.state, self.context.clock()
-        known = [
-            state.facts(session, now, marked=session in self.context.marked)
-            for session in (*state.order(), *self._archived)
-        ]
-
-        def find(words: str) -> frozenset[str]:
-            wanted = parse_filter(words)
-            return frozenset(facts.session for facts in known if wanted.matches(facts))
+        def preview(words: str) -> str:
+            known, unknown = self._facts(), 0
+            if parse_filter(words).asks_unread:
+                self.context.seeds.want_unread(facts.session for facts in known)
+                unknown = sum(facts.unread is None for facts in known)
+            return f"{len(_matching(words, known))} of {len(known)} sessions{say_unknown(unknown)}"
 
         def take(words: str | None) -> None:
-            if words:
-                found = find(words)
-                self._choose(found)
-                self.say(f"only {words}: {say_count(len(found), 'session')} of {len(known)} chosen")
+            if not words:
+                return
+            if any(facts.unread is None for facts in self._facts()) and parse_filter(words).asks_unread:
+                self.say(f"only {words}: looking what is unread …")
+                self.act(self._look_and_choose(words))
+            else:
+                self.say(self._choose_matching(words))
 
-        self.ask(
-            FilterPrompt(
-                "",
-                lambda words: f"{len(find(words))} of {len(known)} sessions",
-                lambda words: complete_filter(words, known),
-            ),
-            take,
-        )
+        self.ask(FilterPrompt("", preview, lambda words: complete_filter(words, self._facts())), take)
+
+    def _facts(self) -> list[SessionFacts]:
+        """Of all sessions of the menu, as they are now."""
+        state, now, marked = self.context.state, self.context.clock(), self.context.marked
+        return [state.facts(one, now, marked=one in marked) for one in (*state.order(), *self._archived)]
+
+    async def _look_and_choose(self, words: str) -> str:
+        """None is left out because nobody has looked. Raises LogError."""
+        await self.context.seeds.read_unread([facts.session for facts in self._facts()])
+        return self._choose_matching(words) if self.ready else ""
+
+    def _choose_matching(self, words: str) -> str:
+        known = self._facts()
+        found = _matching(words, known)
+        self._choose(found)
+        return f"only {words}: {say_count(len(found), 'session')} of {len(known)} chosen"
 
     def _choose(self, sessions: frozenset[str]) -> None:
         self._chosen = sessions
@@ -444,6 +453,11 @@ class ExportScreen(ApolloScreen):
             return
         self._job = None
         self.say(running.said, "done" if running.ended == 0 else "error")
+
+
+def _matching(words: str, known: Iterable[SessionFacts]) -> frozenset[str]:
+    wanted = parse_filter(words)
+    return frozenset(facts.session for facts in known if wanted.matches(facts))
 
 
 ROLES: Final[dict[str, Role]] = {"trained": "trained", "masked": "masked", "context": "dim"}

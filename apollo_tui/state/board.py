@@ -80,6 +80,8 @@ class SessionState(msgspec.Struct):
     live: LiveReply | None = None
     unread: list[int] = msgspec.field(default_factory=list)
     """Seqs of unread entries, oldest first; ``read_changes``: what of the reading is taken from them already."""
+    unread_known: bool = False
+    """Whether it was read what of the log is unread; if not, ``unread`` holds only what came since."""
     read_changes: int = 0
     flags: dict[str, tuple[str, ev.FlagSet]] = msgspec.field(default_factory=dict)
     """Flags in force: id → (actor, body), oldest first."""
@@ -93,7 +95,7 @@ class SessionState(msgspec.Struct):
     newest: int = 0
     """Seq of the newest action, for the list."""
     annotators: set[str] = msgspec.field(default_factory=set)
-    """Who said something of it or to it, by name, as far as its flags and its newest events tell."""
+    """Who said something of it or to it, by name."""
     loaded: bool = False
     """Whether the window of entries was read from the log."""
     view: tuple[Summary, object, SessionView] | None = None
@@ -129,6 +131,10 @@ class BoardState:
         self.writable = False
         self._verdicts: dict[str, FlagBook] = {}
         """What was judged of the sessions of which anything was."""
+        self._judged_to = 0
+        """Up to the event with this id, what was judged is known."""
+        self._judged_since: list[ev.Event] | None = []
+        """What was judged while older verdicts were not known yet."""
         self._open_flags: dict[str, int] = {}
         self.clients: tuple[ClientInfo, ...] = ()
         """Who is attached to the host, command lines included."""
@@ -180,13 +186,24 @@ class BoardState:
         for event in window:
             _fold_advice(now, event)
             _fold_progress(now, event)
-        self.read_marks.learn(session, read)
-        now.unread, now.read_changes = sorted({*unread, *now.unread}), -1
+        self.learn_unread(session, read, unread)
         now.loaded = True
         for event in self._early.pop(session, []):
             if not window or event.seq > window[-1].seq:
                 now.book.add([event])
                 _fold_verdict(now, event)
+
+    def learn_unread(self, session: str, read: ReadBook, unread: Iterable[int]) -> None:
+        """What this annotator has read of a session, and which entries (seqs) not."""
+        now = self.sessions[session]
+        self.read_marks.learn(session, read)
+        now.unread, now.read_changes = sorted({*unread, *now.unread}), -1
+        now.unread_known = True
+
+    def learn_people(self, people: Mapping[str, Collection[str]]) -> None:
+        """Who said something, by session; sessions that are not known here change nothing."""
+        for session in people.keys() & self.sessions.keys():
+            self.sessions[session].annotators.update(people[session])
 
     def _begin(self, summary: Summary) -> SessionState:
         return SessionState(summary, EntryBook(label_name=self.label_name, tools=summary.tools))
@@ -201,7 +218,7 @@ class BoardState:
             now = self.sessions.get(event.session)
             if now is None:
                 now = self.sessions[event.session] = self._begin(fold_summary(None, event))
-                now.loaded = True
+                now.loaded = now.unread_known = True
                 change.new.append(event.session)
             elif event.seq <= now.summary.last_seq:
                 continue
@@ -232,7 +249,7 @@ class BoardState:
         return [] if summary.harness else [(session, job.job) for job in summary.open_jobs]
 
     def _take_in(self, now: SessionState, event: ev.Event) -> None:
-        self.learn_judgement([event])
+        self._take_judgement(event)
         if event.kind in COUNTED:
             now.unread.append(event.seq)
         if event.kind in ENDS_LIVE and (event.step is not None or not now.summary.harness):
@@ -298,7 +315,7 @@ class BoardState:
         """What a filter can ask of a session."""
         known = self.sessions[session]
         summary = known.summary
-        worst = self.attention.worst(summary, now)
+        worst, judged = self.attention.worst(summary, now), self._verdicts.get(session)
         return SessionFacts(
             session=session,
             address=summary.address,
@@ -310,9 +327,9 @@ class BoardState:
             tags=summary.tags,
             annotators=frozenset(known.annotators),
             needs=worst is not None and not worst.quiet,
-            unread=bool(self.unread_seqs(session)),
+            unread=bool(self.unread_seqs(session)) or (False if known.unread_known else None),
             flagged=summary.flags > 0,
-            signed=bool(known.remarks.sign_offs) or bool(summary.sign_off),
+            signed=bool(summary.sign_off) or (judged is not None and bool(judged.sign_offs)),
             marked=marked,
         )
 
@@ -439,11 +456,25 @@ class BoardState:
         )
 
     def learn_judgement(self, events: Iterable[ev.Event]) -> None:
-        """What was judged in all sessions, oldest first; what is known already changes nothing."""
-        for event in events:
-            if event.kind in to_judge.KINDS:
-                self._verdicts.setdefault(event.session, FlagBook()).fold(event)
-                self._open_flags.pop(event.session, None)
+        """What was judged in all sessions until now. What came while it was read is folded after it, in its order: a
+        flag that was taken back meanwhile stays so."""
+        judged = {event.id: event for event in (*events, *(self._judged_since or ()))}
+        self._verdicts.clear()
+        self._open_flags.clear()
+        for id in sorted(judged):
+            self._fold_judgement(judged[id])
+        self._judged_to, self._judged_since = max(judged, default=0), None
+
+    def _take_judgement(self, event: ev.Event) -> None:
+        if event.kind in to_judge.KINDS and event.id > self._judged_to:
+            self._fold_judgement(event)
+            if self._judged_since is not None:
+                self._judged_since.append(event)
+
+    def _fold_judgement(self, event: ev.Event) -> None:
+        if event.kind in to_judge.KINDS:
+            self._verdicts.setdefault(event.session, FlagBook()).fold(event)
+            self._open_flags.pop(event.session, None)
 
     def count_to_judge(self, sessions: Collection[str], signals: Iterable[Signal]) -> int:
         """How many things wait for a verdict in these sessions, of which these are the ``signals``."""

@@ -46,7 +46,8 @@ class SessionFacts(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     annotators: frozenset[str] = frozenset()
     needs: bool = False
-    unread: bool = False
+    unread: bool | None = False
+    """None: nobody knows yet."""
     flagged: bool = False
     signed: bool = False
     marked: bool = False
@@ -76,8 +77,15 @@ class BoardFilter(msgspec.Struct, frozen=True):
         """Whether archived sessions are asked for: else they stay out of sight."""
         return any(word.field == "state" and not word.out and "archived" in _states_of(word) for word in self.words)
 
+    @property
+    def asks_unread(self) -> bool:
+        """Whether a word asks what is unread, which is not known of all sessions."""
+        return any(word.field == "is" and "unread" in word.values for word in self.words)
+
     def matches(self, facts: SessionFacts) -> bool:
-        """Whether the words mean this session."""
+        """Whether the words mean this session; as long as one of them cannot be answered, they do not."""
+        if facts.unread is None and self.asks_unread:
+            return False
         return all(_holds(word, facts) != word.out for word in self.words)
 
 
@@ -118,7 +126,7 @@ def _text(value: str, facts: SessionFacts) -> bool:
 def _is(value: str, facts: SessionFacts) -> bool:
     answers = {
         "need": facts.needs,
-        "unread": facts.unread,
+        "unread": bool(facts.unread),
         "flagged": facts.flagged,
         "signed": facts.signed,
         "unsigned": not facts.signed,
@@ -163,18 +171,32 @@ class FilterValue(msgspec.Struct, frozen=True):
 def complete_filter(text: str, known: Sequence[SessionFacts]) -> list[FilterValue]:
     """What the last word of ``text`` may become, and of how many sessions that is true beside the words before it.
 
-    Values that no session has are not offered.
+    Values that no session has are not offered; what is not known yet of some is.
     """
     *before, last = text.split(" ") if text else [""]
     kept = parse_filter(" ".join(before))
     rest = [facts for facts in known if kept.matches(facts)]
     sign, bare = ("-", last[1:]) if last.startswith("-") else ("", last)
+    unknown = sum(facts.unread is None for facts in rest)
     found = [
-        FilterValue(f"{sign}{field}:{value}", count, IS[value] if field == "is" else "")
+        FilterValue(f"{sign}{field}:{value}", count, _about(field, value, unknown))
         for field in FIELDS
         for value, count in _values(field, rest)
     ]
+    if unknown and not any(facts.unread for facts in rest):
+        found.append(FilterValue(f"{sign}is:unread", 0, _about("is", "unread", unknown)))
     return [one for one in found if _begins(one.word.removeprefix("-"), bare)]
+
+
+def _about(field: Field, value: str, unknown: int) -> str:
+    if field != "is":
+        return ""
+    return IS[value] + say_unknown(unknown) if value == "unread" else IS[value]
+
+
+def say_unknown(count: int) -> str:
+    """Of how many sessions it is not known yet what is unread, "" if of none."""
+    return f", {count} not looked up yet" if count else ""
 
 
 def _begins(word: str, typed: str) -> bool:

@@ -6,7 +6,7 @@ All of it runs in a reading thread.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -38,6 +38,17 @@ SPARSE: Final = frozenset(
     }
 )
 """Kinds that change entries far from their own place, and are few: read once, whole."""
+
+SPOKEN: Final = frozenset(kind for kind, body in ev.KINDS.items() if issubclass(body, ev.ReversibleAct)) | {
+    "advice.queued",
+    "limit.changed",
+    "question.answered",
+    "session.created",
+    "shell.closed",
+    "shell.opened",
+    "terms.set",
+}
+"""Kinds by which people say something of a session or to it: few, beside those of agents."""
 
 SEEDED: Final = 120
 """So many of the newest events fill a pane; where rows stay blank, or somebody scrolls, older ones are read."""
@@ -84,6 +95,25 @@ def read_unread(reader: LogReader, session: str, read: ReadBook) -> list[int]:
     # What was read or let go from the beginning on has not to be looked through.
     after = max(read.let_go, read.beginning)
     return read.unread(seq for seq, _, _, _ in reader.anchors(session, after=after, kinds=COUNTED))
+
+
+def read_unread_of(reader: LogReader, sessions: Iterable[str], actor: str) -> dict[str, tuple[ReadBook, Sequence[int]]]:
+    """What ``actor`` has read of these sessions, and the seqs of what of it counts as unread."""
+    found: dict[str, tuple[ReadBook, Sequence[int]]] = {}
+    for session in sessions:
+        read = read_marks_of(reader, session, actor)
+        found[session] = (read, read_unread(reader, session, read))
+    return found
+
+
+def read_people(reader: LogReader) -> dict[str, set[str]]:
+    """Who judged, advised or otherwise said something, by session: names of people."""
+    found: dict[str, set[str]] = {}
+    for session, actor in reader.actors(SPOKEN):
+        who, _, name = actor.partition(":")
+        if who == "human":
+            found.setdefault(session, set()).add(name)
+    return found
 
 
 def read_marks_of(reader: LogReader, session: str, actor: str) -> ReadBook:

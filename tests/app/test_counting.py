@@ -3,6 +3,10 @@ from __future__ import annotations
 from fake_feed import FakeFeed
 from headless_app import open_app, screen_text, until
 
+from apollo_tui.commands import run_command
+from apollo_tui.context import ToExport
+from apollo_tui.screens.board import BoardScreen
+from apollo_tui.screens.export import ExportScreen
 from sessions import events as ev
 
 
@@ -36,3 +40,43 @@ async def test_where_sessions_are_many_only_those_in_sight_are_read_and_others_a
         await pilot.press("apostrophe", "6", "0", "enter")
         await until(pilot, lambda: state.sessions[made[59]].loaded and "ls" in screen_text(app))
         assert not state.sessions[made[30]].loaded
+
+
+async def test_filters_find_sessions_that_nobody_has_gone_to_and_none_is_left_out_of_an_export(feed: FakeFeed) -> None:
+    made = await feed.sessions(60)
+    for session in (made[45], made[55]):
+        await feed.step(session, 1, ("run", {"command": "ls"}, "a"))
+    await feed.add(made[50], ev.NoteWritten(text="odd"), actor="human:bob")
+    await feed.add(made[52], ev.SignedOff(up_to_step=1), actor="human:bob")
+    async with open_app(feed, (120, 36), all_read=False) as (app, pilot):
+        board, state = app.screen, app.context.state
+        assert isinstance(board, BoardScreen)
+        await until(pilot, lambda: app.context.seeds.begun.is_set())
+        assert not state.sessions[made[50]].loaded
+        await pilot.press("slash", *"annotator:bob", "enter")
+        await until(pilot, lambda: board.rows.sessions() == [made[50], made[52]])
+        board.show_only("is:signed")
+        assert board.rows.sessions() == [made[52]], "also who has signed off a part of it"
+        assert board.show_only("is:unread").endswith("not looked up yet")
+        await until(pilot, lambda: board.rows.sessions() == [made[45], made[55]])
+        await until(pilot, lambda: "2 of 60 sessions" in screen_text(app) and "looked up" not in screen_text(app))
+        assert not state.sessions[made[30]].loaded, "what is unread is known without the rest"
+
+
+async def test_an_export_by_what_is_unread_and_letting_all_of_it_go_look_first(feed: FakeFeed) -> None:
+    made = await feed.sessions(60)
+    for session in (made[45], made[55]):
+        await feed.step(session, 1, ("run", {"command": "ls"}, "a"))
+    async with open_app(feed, (120, 36), all_read=False) as (app, pilot):
+        await until(pilot, lambda: app.context.seeds.begun.is_set())
+        app.open(ToExport(None))
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen) and app.screen.ready)
+        screen = app.screen
+        assert isinstance(screen, ExportScreen)
+        await pilot.press("slash", *"is:unread", "enter")
+        await until(pilot, lambda: "only is:unread: 2 sessions of 60 chosen" in screen.receipt)
+        assert screen._chosen == {made[45], made[55]}
+    async with open_app(feed, (120, 36), all_read=False) as (app, pilot):
+        await until(pilot, lambda: app.context.seeds.begun.is_set())
+        run_command(app.screen, "letgo all")  # type: ignore[arg-type]  # the board
+        await until(pilot, lambda: "2 entries count as unread no more" in screen_text(app))

@@ -110,6 +110,9 @@ async def test_no_usual_question_walks_through_bodies(log: Path, monkeypatch: py
         assert "events_by_kind (session=? AND kind=?" in plan_of(reader.events, s, kinds=["a"], newest_first=True)
         assert "COVERING INDEX events_in_order" in plan_of(reader.events, s, kinds=["a", "b"], before=99)
         assert "COVERING INDEX events_in_order" in plan_of(reader.anchors, s, after=7)
+        plan.clear()
+        reader.actors(["a", "b"])
+        assert "SEARCH e USING INDEX events_by_kind (session=? AND kind=?)" in plan, "each session's, by kind"
         assert "PRIMARY KEY" in plan_of(reader.by_request, "r1")
         assert "PRIMARY KEY" in plan_of(reader.since, 7)
 

@@ -177,3 +177,31 @@ def test_the_order_follows_who_comes_and_who_is_archived() -> None:
     assert state.order() == ["a"]
     state.show_archived = True
     assert state.order() == ["b", "a"]
+
+
+def test_what_was_judged_while_older_verdicts_were_read_is_folded_after_them_and_none_of_it_twice() -> None:
+    log = Log()
+    begun = log.begin()
+    proposed = log(ev.FlagSet(flag="r", target=ev.Target(1), label="x/loop"), actor="judge:night")
+    state = BoardState(ME)
+    state.load([folded([*begun, proposed])], proposed.id)
+    taken_back = log(ev.FlagRemoved(flag="r"), actor="judge:night")
+    state.apply([taken_back])
+    state.learn_judgement([proposed])
+    assert state.count_to_judge(["s"], ()) == 0
+    again = log(ev.FlagSet(flag="q", target=ev.Target(2), label="x/loop"), actor="judge:night")
+    gone = log(ev.FlagRemoved(flag="q"), actor="judge:night")
+    state.apply([again, gone])
+    assert state.count_to_judge(["s"], ()) == 0
+
+
+def test_a_live_verdict_that_the_first_look_held_already_does_not_come_back() -> None:
+    log = Log()
+    begun = log.begin()
+    proposed = log(ev.FlagSet(flag="r", target=ev.Target(1), label="x/loop"), actor="judge:night")
+    taken_back = log(ev.FlagRemoved(flag="r"), actor="judge:night")
+    state = BoardState(ME)
+    state.load([folded(begun)], begun[-1].id)
+    state.learn_judgement([proposed, taken_back])
+    state.apply([proposed])
+    assert state.count_to_judge(["s"], ()) == 0

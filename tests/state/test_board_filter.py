@@ -35,6 +35,19 @@ def test_words_mean_these_sessions(text: str, sessions: str) -> None:
     assert found(text) == sessions
 
 
+def test_who_asks_what_is_unread_finds_no_session_of_which_nobody_knows_and_hears_of_how_many_that_is_so() -> None:
+    known = [SessionFacts("a", "1", "x", "running", unread=None, tags=("keep",)), SessionFacts("b", "2", "y", "paused")]
+
+    def find(text: str) -> str:
+        wanted = parse_filter(text)
+        return "".join(facts.session for facts in known if wanted.matches(facts))
+
+    assert [find(text) for text in ("", "is:unread", "-is:unread", "tag:keep")] == ["ab", "", "b", "a"]
+    offered = complete_filter("is:un", known)
+    assert [(one.word, one.count) for one in offered] == [("is:unsigned", 2), ("is:unread", 0)]
+    assert offered[1].about.endswith("1 not looked up yet")
+
+
 def test_only_who_asks_for_archived_sessions_means_them() -> None:
     assert [parse_filter(text).archived for text in ("archived", "state:arch", "-archived", "tag:keep", "")] == [
         True, True, False, False, False,
