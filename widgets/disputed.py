@@ -23,6 +23,8 @@ _OWN: Final = (
     (0x2500, 0x25FC),
 )
 """Dashes, arrows, boxes and shapes, of which the app's own screens are made."""
+_WITHOUT_EMOJI: Final = frozenset(map(ord, "✓✗✚⚐⚑"))
+"""The app's own marks that stand among emoji and are none: all count as one cell."""
 _LATIN_MARKS: Final = (0x0300, 0x036F)
 
 
@@ -37,7 +39,7 @@ def ambiguous_is_wide(env: Mapping[str, str] = os.environ) -> bool:
 def is_disputed(char: str, wide: bool = False) -> bool:
     """Whether terminals differ on this character's cells. ``wide``: they may also differ on the ambiguous ones."""
     code = ord(char)
-    if code < 0x7F or _within(code, _SETTLED):
+    if code < 0x7F or code in _WITHOUT_EMOJI or _within(code, _SETTLED):
         return False
     category = unicodedata.category(char)
     if category in ("Cn", "Co", "Mc", "Cf") or _within(code, _EMOJI) or _within(code, _JAMO) or code >= 0x2FFFF:

@@ -134,7 +134,7 @@ class ScreenDiff:
         self._chars: dict[int, list[str]] = {}
         self._drawn: dict[int, list[Pen]] = {}
         self._odd: set[int] = set()
-        """Rows with letters that terminals disagree about: they are written whole, as Textual does."""
+        """Rows where letters stand that terminals disagree about: what changes in one is written whole."""
         self.written = 0
         """Bytes written so far."""
 
@@ -166,17 +166,19 @@ class ScreenDiff:
     def _row(self, out: _Run, y: int, x: int, segments: Iterable[Segment]) -> None:
         assert self._pens is not None
         chars, drawn = self._chars.setdefault(y, []), self._drawn.setdefault(y, [])
-        pieces = [(text, style) for text, style, control in segments if text and not control]
-        if y not in self._odd and any(_is_odd(text, self._wide) for text, _ in pieces):
-            self._odd.add(y)
-        whole, beyond = y in self._odd, 0
+        pieces = []
+        for text, style, control in segments:
+            if text and not control:
+                pen = self._pens.of(style)
+                pieces.append((text, pen.blank if pen.blank is not None and text.isspace() else pen))
+        odd = any(_is_odd(text, self._wide) for text, _ in pieces)
+        whole, beyond = odd or y in self._odd, 0
         if whole:
+            if self._stands(pieces, x, chars, drawn):
+                return
             out.forget_place()
-        for text, style in pieces:
-            pen = self._pens.of(style)
-            if pen.blank is not None and text.isspace():
-                pen = pen.blank
-            cells = _cells(text) if whole else list(text)
+        for text, pen in pieces:
+            cells = _cells(text) if odd else list(text)
             end = x + len(cells)
             if len(chars) < end:
                 chars.extend([""] * (end - len(chars)))
@@ -190,10 +192,27 @@ class ScreenDiff:
             drawn[x:end] = pens
             x = end
         self._mend(out, y, x, beyond)
+        if whole:
+            self._odd.discard(y)
+            if any(_is_odd(cell, self._wide) for cell in chars if not cell.isascii()):
+                self._odd.add(y)
+
+    @staticmethod
+    def _stands(pieces: Iterable[tuple[str, Pen]], x: int, chars: Sequence[str], drawn: Sequence[Pen]) -> bool:
+        """Whether all of ``pieces`` stands from ``x`` on."""
+        for text, pen in pieces:
+            cells = _cells(text)
+            end = x + len(cells)
+            if list(chars[x:end]) != cells or any(one is not pen for one in drawn[x:end]):
+                return False
+            x = end
+        return True
 
     def _write_whole(self, out: _Run, y: int, x: int, cells: Sequence[str], pen: Pen) -> int:
         """Write cells of which some may be disputed. Returns up to which column those may have been drawn."""
         at, begun, beyond = 0, 0, 0
+        if not any(_is_odd(cell, self._wide) for cell in cells if not cell.isascii()):
+            at = len(cells)  # nothing here is disputed
         while at < len(cells):
             end = at + 1
             while end < len(cells) and not cells[end]:
@@ -330,6 +349,8 @@ def _is_odd(text: str, wide: bool) -> bool:
 
 def _cells(text: str) -> list[str]:
     """Each letter with its marks in its first cell, for as many cells as Textual thinks that the text takes."""
+    if text.isascii():
+        return list(text)
     cells: list[str] = []
     for cluster in clusters(text):
         cells += [cluster, *[""] * (cell_len(cluster) - 1)]

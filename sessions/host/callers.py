@@ -23,7 +23,7 @@ from sessions.jobs import files
 from sessions.jobs.holder_check import HOLDER, KEEPER
 from sessions.terminal_text import plain_line
 
-LOOK_SECONDS: Final = 3.0
+LOOK_SECONDS: Final = 15.0
 """A process can keep its environment from being read for as long as it likes; then it counts as unknown."""
 LOOKS: Final = 64
 """At most so many at once."""
