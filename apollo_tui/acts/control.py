@@ -19,7 +19,6 @@ from sessions.events.states import ENDED
 from sessions.fold.advice import AdviceBook
 from sessions.hints import go_on
 from sessions.host import protocol
-from sessions.host.api_keys import key_here
 from sessions.log.reader import LogReader
 from sessions.ulid import new_ulid
 from widgets.models import EarlierText
@@ -37,6 +36,8 @@ async def request_control(
     feed: Feed, session: str, verb: ev.Verb, *, undoes: int | None = None, bulk: str = "", request: str = ""
 ) -> protocol.Done:
     """Ask for a change of state, with the model's key where the agent is to work. Raises NotDone."""
+    from sessions.host.api_keys import key_here  # no part of the app's start
+
     key = await feed.read(partial(key_here, session=session)) if verb in KEYED else None
     return await feed.call(
         protocol.Control(request=request or new_ulid(), session=session, verb=verb, key=key, undoes=undoes, bulk=bulk)

@@ -19,7 +19,6 @@ from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board_rows import BoardRows
 from apollo_tui.screens.board_tickers import Tickers, explain_no_action
 from apollo_tui.screens.composer import DraftComposer
-from apollo_tui.screens.key_acts.attention import open_entry
 from apollo_tui.screens.looks import look_once
 from apollo_tui.state.board import WINDOW, Change
 from apollo_tui.state.board_order import Order
@@ -361,6 +360,8 @@ class BoardScreen(ApolloScreen):
         if message.seq is None:
             self.apollo.open(ToSession(message.session))
         else:
+            from apollo_tui.screens.key_acts.attention import open_entry  # a key: no part of the app's start
+
             open_entry(self, message.session, message.seq, self.context.state.entry(message.session, message.seq))
 
     def show_entry(self, session: str, seq: int) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from benchmarks.budgets.controls import EMPTY
 from benchmarks.budgets.figures import Figure, listed, median, percentile
 from benchmarks.budgets.load import Load, start_host, stop_host, streaming
 from benchmarks.budgets.machine import Contention
@@ -36,7 +37,7 @@ def cpu(folder: Path, quick: bool) -> Iterator[Figure]:
             shares.append(share)
             bytes_.append(rate)
             others.append(other)
-        raw = f"{listed(shares)} %; {listed(rates)} tokens/s a session; {listed(bytes_)} KB/s"
+        raw = f"{listed(shares)} %; {listed(rates)} tokens/s a session; {listed(bytes_)} KB/s; {_yardstick()}"
         yield Figure("16 panes × 50 tokens/s: CPU of a core, no keys", median(shares), " %", 8, 6, raw, median(others))
 
 
@@ -93,6 +94,16 @@ def bytes_to_terminal(folder: Path, quick: bool) -> Iterator[Figure]:
             yield Figure(
                 f"idle for {idle} s, 16 sessions", rate, " B/s", 10, 5, f"{program.bytes - before} B", busy.percent()
             )
+
+
+def _yardstick() -> str:
+    """What says how fast this machine is now: a share of a core means little without it."""
+    starts = []
+    for _ in range(3):
+        with Program(EMPTY) as program:
+            program.until("painted")
+            starts.append(program.cpu())
+    return f"an empty Textual app starts in {median(starts):.3f} CPU-s here"
 
 
 @contextmanager
