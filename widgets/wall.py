@@ -7,6 +7,7 @@ it: it moves up row by row, by a few rows at once where replies stream into many
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 from time import monotonic, time_ns
 from typing import Final
 
@@ -24,7 +25,9 @@ from widgets.sanitise import clean_line
 
 STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
 """Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the
-terminal are shared by the panes side by side, so all of them are painted together."""
+terminal are shared by the panes side by side, so those are painted together, and one band of them after the other."""
+TICK_MS: Final = 100
+"""How often the app flushes."""
 JUMPS: Final = ((2, 1), (4, 2), (16, 3))
 """While replies stream into up to so many panes: by how many rows a full one moves up at once."""
 
@@ -78,7 +81,8 @@ class Wall(Painter, can_focus=True):
         self._focused = ""
         self._on_screen: dict[str, PaneDiff] = {}
         self._now = 0
-        self._streamed_at = self._focus_streamed_at = 0
+        self._streamed_at: dict[int, int] = {}
+        self._focus_streamed_at = 0
         self.rows_repainted = 0
         """Rows painted anew since the start: what the wall costs, in the unit that matters."""
 
@@ -134,10 +138,8 @@ class Wall(Painter, can_focus=True):
         self._now = now
         changed: list[Region] = []
         wait = next((wait for panes, wait in STREAM_MS if len(self._regions) <= panes), STREAM_MS[-1][1])
-        due = not 0 <= now - self._streamed_at < wait
-        focus_due = due or not 0 <= now - self._focus_streamed_at < wait // 2
-        if due:
-            self._streamed_at = now
+        due = self._bands_due(now, wait)
+        focus_due = not 0 <= now - self._focus_streamed_at < wait // 2
         if focus_due:
             self._focus_streamed_at = now
         streams = sum(self._pane(session).streams for session in self._regions)
@@ -145,13 +147,24 @@ class Wall(Painter, can_focus=True):
         for session, region in self._regions.items():
             pane = self._pane(session)
             pane.jump = jump
-            streamed = pane.streamed and (focus_due if session == self._focused else due)
+            streamed = pane.streamed and (region.y in due or (session == self._focused and focus_due))
             if pane.dirty or streamed or (pane.tick_at is not None and now >= pane.tick_at):
                 changed.extend(self._paint_pane(session, pane, region))
         if changed:
             self.rows_repainted += len(changed)
             self.refresh(*changed)
         return len(changed)
+
+    def _bands_due(self, now: int, wait: int) -> frozenset[int]:
+        """The bands (panes side by side, by their first row) that text may stream into now: one after the other, each
+        after ``wait`` ms, so that no key waits for all of them."""
+        bands = {region.y for region in self._regions.values()}
+        self._streamed_at = {band: self._streamed_at.get(band, 0) for band in bands}
+        late = [band for band in bands if not 0 <= now - self._streamed_at[band] < wait]
+        most = ceil(len(bands) * TICK_MS / wait) if wait else len(bands)
+        due = frozenset(sorted(late, key=lambda band: (self._streamed_at[band], band))[:most])
+        self._streamed_at |= dict.fromkeys(due, now)
+        return due
 
     # --- focus, selection, reading ----------------------------------------------------------------------------------
 

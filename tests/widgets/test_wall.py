@@ -121,6 +121,19 @@ async def test_text_that_streams_in_a_pane_without_the_focus_waits_a_little_and_
         assert "I will▌" in "\n".join(app.text())
 
 
+async def test_where_all_panes_stream_one_band_is_painted_after_the_other_so_that_no_key_waits_for_all() -> None:
+    app = WallApp(16)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+        wall = app.query_one(Wall)
+        for words in range(1, 10):
+            for number in range(1, 17):
+                wall.live(f"s{number}", live(99, "w" * words))
+            painted = [wall.flush(START + words * 400 + tick * 100) for tick in range(4)]
+            # The first frame begins every reply: that is seen at once. The focused pane comes twice as often.
+            assert words == 1 or (max(painted) <= 5 and sum(painted) >= 16)
+
+
 async def test_following_shows_the_newest_and_the_partial_reply_with_its_caret() -> None:
     app = WallApp(2)
     async with app.run_test(size=(120, 24)) as pilot:
