@@ -38,7 +38,7 @@ def can_press(screen: Screen[Any], id: str) -> bool:
 
 def press(screen: Screen[Any], id: str, *words: str) -> None:
     """Do what the key with this id does on the screen; ``words``: which digit, where it has several keys."""
-    from apollo_tui.screens.key_acts.table import KEY_ACTS  # the first paint needs none of it
+    from apollo_tui.key_functions import KEY_ACTS  # the first paint needs none of it
 
     KEY_ACTS[id](screen, *words)
 

@@ -1,7 +1,7 @@
 """The one key table: bindings, footer hints, ``?`` help, what an idle key says and docs/keys.md are made from it.
 
 A key belongs to screens, and acts there when all that it needs is there. Keys without ``typing`` never act while a text
-field has the focus. To add a key: add a row here and a function to the table in ``screens.key_acts.table``, then run
+field has the focus. To add a key: add a row here and a function to the table in ``key_functions``, then run
 ``python -m apollo_tui.keys > docs/keys.md``.
 """
 

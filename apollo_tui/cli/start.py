@@ -161,7 +161,7 @@ def task_request(
 @click.pass_obj
 def replay(cli: Cli, file: Path, speed: float, name: str | None, as_json: bool) -> None:
     """Play a recorded trajectory again, as if live. It executes nothing, and advice has no effect on it."""
-    from sessions.importers import load_recording
+    from sessions.importers.files import load_recording
 
     if speed <= 0:
         raise click.UsageError("--speed must be more than 0")

@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.budgets.figures import HEAD, Figure, listed, median
 from benchmarks.budgets.machine import Contention
-from sessions.importers import import_file
+from sessions.importers.files import import_file
 from sessions.log.writer import LogWriter
 
 from .generated_recordings import write_recording

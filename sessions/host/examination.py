@@ -9,7 +9,6 @@ import msgspec
 from sessions import events as ev
 from sessions.fold.recording import RecordingBook
 from sessions.host.protocol import Examined, ExaminedSession
-from sessions.importers import read_recording
 from sessions.importers.base import ImportedSession
 from sessions.importers.border import Number, move_border, parents_first
 from sessions.importers.continuation import OtherRecording, continue_session
@@ -18,6 +17,8 @@ from sessions.log.reader import LogReader
 
 def examine(path: Path, format: str, reader: LogReader | None) -> Examined:
     """The file's format and sessions; ``reader``: of the log, None where there is none yet. Raises CannotImport."""
+    from sessions.importers.files import read_recording  # the readers of all formats are no part of the host's start
+
     name, found = read_recording(path, format)
     numbers: dict[str, Number] = {}
     seen: dict[str, ExaminedSession] = {}

@@ -82,7 +82,7 @@ class Replay:
 
     def _load(self) -> Sequence[RecordedStep]:
         if self._steps is None:
-            from sessions.importers import load_recording
+            from sessions.importers.files import load_recording
 
             try:
                 recording: Recording = load_recording(self._path)
@@ -104,7 +104,7 @@ def adapter(spec: ModelSpec) -> Replay:
 
 def preload() -> None:
     """Import the readers of recordings."""
-    import sessions.importers  # noqa: F401
+    import sessions.importers.files  # noqa: F401
 
 
 def _deltas(parts: Sequence[Part]) -> list[Delta]:

@@ -10,11 +10,11 @@ import pytest
 from textual.binding import Binding
 
 from apollo_tui import keys
+from apollo_tui.key_functions import KEY_ACTS
 from apollo_tui.screens.action import ActionScreen
 from apollo_tui.screens.base import ApolloScreen
 from apollo_tui.screens.board import BoardScreen
 from apollo_tui.screens.export import ExportScreen
-from apollo_tui.screens.key_acts.table import KEY_ACTS
 from apollo_tui.screens.new_session import NewSessionScreen
 from apollo_tui.screens.output import OutputScreen
 from apollo_tui.screens.review import ReviewScreen

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sessions import events as ev
-from sessions.importers import import_file
+from sessions.importers.files import import_file
 
 recordings = importlib.import_module("benchmarks.import.generated_recordings")
 speed = importlib.import_module("benchmarks.import.speed")

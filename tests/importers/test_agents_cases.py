@@ -14,7 +14,8 @@ from imported_sessions import prompts_of
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, Usage
 from sessions.fold.recording import RecordingBook
-from sessions.importers import CannotImport, ImportedSession, import_file
+from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.files import import_file
 
 CASES = Path(__file__).parents[1] / "cases" / "import"
 

@@ -21,7 +21,8 @@ from apollo_train.policy import PRESETS, FilterPolicy, SessionRules, TargetRules
 from sessions import events as ev
 from sessions.host import protocol
 from sessions.host.client import HostClient, RequestRefused
-from sessions.importers import ImportedSession, import_file, load_recording
+from sessions.importers.base import ImportedSession
+from sessions.importers.files import import_file, load_recording
 from sessions.log.errors import LogReadFailed
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request, request_chain

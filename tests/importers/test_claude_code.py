@@ -18,8 +18,8 @@ from imported_sessions import (
 )
 
 from sessions import events as ev
-from sessions.importers import import_file, load_recording
 from sessions.importers.builder import NO_RESULT
+from sessions.importers.files import import_file, load_recording
 from sessions.task_ids import group_of, make_task_id
 
 

@@ -8,7 +8,7 @@ import pytest
 from imported_sessions import CASES, advice_of, bodies_of, calls_of, imports_of, prompts_of, results_of, said_to
 
 from sessions import events as ev
-from sessions.importers import import_file
+from sessions.importers.files import import_file
 from sessions.task_ids import make_task_id
 
 

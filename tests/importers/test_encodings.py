@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from sessions.importers import DAMAGED, CannotImport, import_file
+from sessions.importers.base import CannotImport
+from sessions.importers.files import DAMAGED, import_file
 from sessions.importers.sources import find_sources
 
 ROWS = [

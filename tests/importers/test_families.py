@@ -17,7 +17,8 @@ from apollo_train.samples.session_selection import find_exclusion
 from apollo_tui.state.board import BoardState
 from sessions import events as ev
 from sessions.fold.beginning import say_beginning
-from sessions.importers import ImportedSession, import_file
+from sessions.importers.base import ImportedSession
+from sessions.importers.files import import_file
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.log.writer import LogWriter

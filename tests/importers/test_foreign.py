@@ -12,8 +12,9 @@ from foreign_recordings import FILES, dump_lines
 
 from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart
-from sessions.importers import FORMATS, CannotImport, ImportedSession, import_file
+from sessions.importers.base import CannotImport, ImportedSession
 from sessions.importers.detect import NAMES
+from sessions.importers.files import FORMATS, import_file
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.log.writer import LogWriter

@@ -7,7 +7,7 @@ from typing import Any
 from imported_sessions import advice_of, bodies_of, calls_of, imports_of, results_of, said_to
 
 from sessions import events as ev
-from sessions.importers import import_file
+from sessions.importers.files import import_file
 
 HEAD = {"sessionId": "g-1", "projectHash": "h", "startTime": "2026-01-05T10:00:00.000Z"}
 

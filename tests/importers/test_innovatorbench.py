@@ -12,7 +12,8 @@ from training_log import rows_of
 from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS, PRESETS_OF_1
 from sessions import events as ev
-from sessions.importers import CannotImport, ImportedSession, import_file, load_recording
+from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.files import import_file, load_recording
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.log.writer import LogWriter

@@ -10,7 +10,8 @@ import pytest
 from backports import zstd
 from foreign_recordings import FILES, dump_lines
 
-from sessions.importers import CannotImport, ImportedSession, import_file
+from sessions.importers.base import CannotImport, ImportedSession
+from sessions.importers.files import import_file
 
 LINES = [name for name, file in FILES.items() if "\n" in dump_lines(file.content)]
 DOCUMENTS = [name for name in FILES if name not in LINES]

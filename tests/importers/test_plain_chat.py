@@ -14,7 +14,8 @@ from apollo_train.formats import format_for
 from apollo_train.policy import FilterPolicy
 from sessions import events as ev
 from sessions.events.messages import CallPart
-from sessions.importers import ImportedSession, import_file
+from sessions.importers.base import ImportedSession
+from sessions.importers.files import import_file
 from sessions.log.reader import LogReader
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "run", "arguments": '{"a": 1}'}}

@@ -12,8 +12,8 @@ from apollo_train.export.run import run_export
 from apollo_train.policy import PRESETS
 from sessions import events as ev
 from sessions.events.text import Blob
-from sessions.importers import CannotImport, as_copy, import_file, load_recording
-from sessions.importers.base import UNFINISHED
+from sessions.importers.base import UNFINISHED, CannotImport, as_copy
+from sessions.importers.files import import_file, load_recording
 from sessions.log.reader import LogReader
 from sessions.log.rebuild import rebuild_request
 from sessions.log.writer import LogWriter

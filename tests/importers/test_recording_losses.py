@@ -21,10 +21,10 @@ from sessions import events as ev
 from sessions.events.messages import CallPart, ReasoningPart, Usage
 from sessions.fold.notes import SessionNotes
 from sessions.fold.recording import RecordingBook
-from sessions.importers import import_file
 from sessions.importers.base import ImportedSession
 from sessions.importers.builder import Call, SessionBuilder
 from sessions.importers.content_losses import find_losses
+from sessions.importers.files import import_file
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 from widgets.entry_kinds import build

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from foreign_recordings import FILES, dump_lines
 
-from sessions.importers import NoKnownFormat, import_file
+from sessions.importers.base import NoKnownFormat
+from sessions.importers.files import import_file
 from sessions.importers.sources import NothingThere, find_sources
 
 

@@ -46,7 +46,7 @@ import sessions.config, sessions.labels"""
 
 def test_the_first_paint_waits_for_nothing_that_later_keys_and_the_host_need() -> None:
     later = {"sessions.host.client", "widgets.composer_area", "textual.widgets._text_area", "argparse", "_hashlib",
-             "pygments", "widgets.code_text", "apollo_tui.screens.key_acts.table", "sessions.redaction"}  # fmt: skip
+             "pygments", "widgets.code_text", "apollo_tui.key_functions", "sessions.redaction"}  # fmt: skip
     code = f"import sys\n{APP}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert not later & set(done.stdout.split())
@@ -74,6 +74,12 @@ for name, module in list(sys.modules.items()):
 def test_what_talks_to_agent_programs_is_loaded_by_their_first_session_only() -> None:
     assert not loaded_by("import sessions.host.main, sessions.gateway.harness_loop") & {"acp", "pydantic"}
     assert "acp" in loaded_by("import sessions.gateway.acp.talk")
+
+
+def test_the_host_starts_without_the_readers_of_recordings() -> None:
+    code = "import sys, sessions.host.main\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "sessions.importers.detect" not in done.stdout.split()
 
 
 @pytest.mark.parametrize("statement", ["import sessions.host.main", "import sessions.agent.runner"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from provider_testbed import user_message
 
-import sessions.importers
+import sessions.importers.files
 from sessions import events as ev
 from sessions.events import ModelSpec
 from sessions.events.messages import CallPart, ReasoningPart, TextPart
@@ -46,7 +46,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    monkeypatch.setattr(sessions.importers, "load_recording", lambda path: Recorded(STEPS), raising=False)
+    monkeypatch.setattr(sessions.importers.files, "load_recording", lambda path: Recorded(STEPS), raising=False)
     return ModelSpec("replay", str(tmp_path / "run.jsonl"), quirks={"speed": 20.0})
 
 

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from command_server import run_command
+
 from apollo_tui.cli.output import session_row
 from apollo_tui.cli.read import event_json
 from sessions.clock import now_ms
@@ -67,9 +69,7 @@ class Apollo:
         self, *args: str, check: bool = True, timeout: float = 60, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run one command; with ``check``, a non-zero exit is an AssertionError with what it said."""
-        done = subprocess.run(
-            self.command(*args), env=self.env, capture_output=True, text=True, timeout=timeout, cwd=cwd or self.folder
-        )
+        done = run_command(["--log", str(self.log), *args], self.env, cwd or self.folder, timeout)
         if check and done.returncode != 0:
             raise AssertionError(f"apollo {' '.join(args)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

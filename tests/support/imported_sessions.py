@@ -8,7 +8,8 @@ from typing import Any
 
 from sessions import events as ev
 from sessions.events.messages import CallPart
-from sessions.importers import ImportedSession, import_file
+from sessions.importers.base import ImportedSession
+from sessions.importers.files import import_file
 
 CASES = Path(__file__).parents[1] / "cases" / "import"
 

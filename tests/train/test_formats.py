@@ -16,7 +16,7 @@ from apollo_train.formats.rows import find_break
 from apollo_train.policy import AdviceRules, FilterPolicy, FlagRules
 from apollo_train.runtime import CannotExpress, NothingToExport
 from sessions import events as ev
-from sessions.importers import import_file
+from sessions.importers.files import import_file
 from sessions.log.reader import LogReader
 from sessions.log.writer import LogWriter
 

@@ -10,8 +10,8 @@ from apollo_train.formats import FORMATS
 from apollo_train.masks.rules import REASONS
 from apollo_train.policy import PRESETS, FilterPolicy, parse_policy
 from apollo_train.samples import session_selection
-from sessions.importers import FORMATS as IMPORTS
-from sessions.importers import import_file
+from sessions.importers.files import FORMATS as IMPORTS
+from sessions.importers.files import import_file
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRAINING = (DOCS / "training.md").read_text("utf-8")

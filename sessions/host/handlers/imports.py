@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from sessions import events as ev
-from sessions import importers
 from sessions.events.states import ENDED
 from sessions.events.text import Blob
 from sessions.fold.families import next_child_address
@@ -25,8 +24,7 @@ from sessions.host.examination import examine
 from sessions.host.handlers.context import HandlerContext, refusal, require_person
 from sessions.host.protocol import Examined, ExamineFile, Imported, ImportFile
 from sessions.host.wire import RpcError
-from sessions.importers import ImportedSession, as_copy
-from sessions.importers.base import NoKnownFormat
+from sessions.importers.base import ImportedSession, NoKnownFormat, as_copy
 from sessions.importers.border import move_border, parents_first
 from sessions.importers.continuation import Continuation, OtherRecording, continue_session
 from sessions.log.codec import encode_body
@@ -67,8 +65,10 @@ async def import_file(context: HandlerContext, call: ImportFile, actor: str) -> 
     """Read the file off the loop, then commit all of it as one write set: a file is imported whole or not at all."""
     require_person(actor, "import a file")
     path = _absolute(call.path)
+    from sessions.importers import files  # the readers of all formats are no part of the host's start
+
     try:
-        found = await asyncio.to_thread(importers.import_file, path, call.format)
+        found = await asyncio.to_thread(files.import_file, path, call.format)
     except NoKnownFormat as problem:
         raise RpcError("unknown_format", str(problem)) from problem
     async with AsyncExitStack() as turns:
