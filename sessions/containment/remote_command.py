@@ -52,7 +52,7 @@ gone() {
 }
 while :; do
   over=0; [ -e exit ] && over=1
-  [ $over = 0 ] && [ -e pid ] && gone "$(cat pid)" && [ ! -e exit ] && over=2
+  [ $over = 0 ] && [ -s pid ] && gone "$(cat pid)" && [ ! -e exit ] && over=2
   size=$(wc -c < output)
   if [ "$size" -gt "$at" ]; then tail -c +$((at + 1)) output | head -c $((size - at)); at=$size; fi
   [ $over = 1 ] && exit 0
@@ -66,7 +66,7 @@ END: Final = (
     GO_HOME
     + """\
 cd "$1" || exit 97
-[ -e pid ] && kill -s "$2" -- "-$(cat pid)" 2>/dev/null
+[ -s pid ] && kill -s "$2" -- "-$(cat pid)" 2>/dev/null
 exit 0
 """
 )
