@@ -63,6 +63,7 @@ from sessions.events.states import ACTIVE
 from sessions.labels import Taxonomy, load_labels
 from widgets.chrome import Level
 from widgets.paint import is_field
+from widgets.wall import TICK_MS
 
 LEAVE_S: Final = 1.0
 """So long leaving waits for the log to hear what was read."""
@@ -73,9 +74,6 @@ ALERT_MS: Final = 1_000
 
 LOOK_AGAIN_S: Final = 0.005
 """While something opens, the keys that wait for it are looked at this often."""
-
-TICK_S: Final = 0.1
-"""Nothing is painted more often than this, however much arrives; keys paint at once."""
 
 
 class KeysDue(Message):
@@ -129,7 +127,7 @@ class ApolloApp(HookedApp, inherit_bindings=False):
         self.theme = config.ui.theme if config.ui.theme in self.available_themes else "textual-dark"
         for problem in problems[:1]:
             self.say(f"config, keys: {problem}; the default keys are used", "error")
-        self.set_interval(TICK_S, self._tick)
+        self.set_interval(TICK_MS / 1000, self._tick)
         self.set_timer(SETTLED_S, gc_tuning.settle)
         if not self.is_headless:
             self._borrowed.title_end = self._alerts.end()

@@ -27,7 +27,7 @@ STREAM_MS: Final = ((1, 0), (4, 200), (16, 400))
 """Up to so many panes: how long text that streams may wait, half as long in the pane that has the focus. Rows of the
 terminal are shared by the panes side by side, so those are painted together, and one band of them after the other."""
 TICK_MS: Final = 100
-"""How often the app flushes."""
+"""The app flushes this often: nothing is painted more often, however much arrives; keys paint at once."""
 JUMPS: Final = ((2, 1), (4, 2), (16, 3))
 """While replies stream into up to so many panes: by how many rows a full one moves up at once."""
 
