@@ -130,6 +130,26 @@ def test_where_ambiguous_letters_are_wide_every_cell_keeps_its_place(monkeypatch
         assert shown.index(word) == row.text.index(word)
 
 
+def cost_of_a_letter(*before: str) -> int:
+    """Bytes of one letter more in a row, after these were shown in it, one after the other."""
+    screen = ScreenDiff(erase=True, wide=False)
+    first, *later = (
+        Strip([Segment(text, STYLES[0])]).adjust_cell_length(WIDTH, STYLES[0])
+        for text in (*before, before[-1].replace("end", "enD"))
+    )
+    written = screen.render(LayoutUpdate([[first]], Region(0, 0, WIDTH, 1)), CONSOLE)
+    for row in later:
+        written = screen.render(ChopsUpdate([{0: row}], [(0, 0, WIDTH)], [[WIDTH]]), CONSOLE)
+    return len(written.encode())
+
+
+def test_a_row_is_written_whole_only_while_a_disputed_letter_stands_in_it() -> None:
+    plain = cost_of_a_letter("a line and its end")
+    assert cost_of_a_letter("✓ 0.1 s ⚑ a line and its end") <= plain + 1, "the app's own marks cost nothing"
+    assert cost_of_a_letter("⭐ a line and its end") > plain
+    assert cost_of_a_letter("⭐ a line and its end", "a line and its end") == plain
+
+
 def test_marks_go_with_their_letter() -> None:
     assert list(clusters("ae\u0301नि字x")) == ["a", "e\u0301", "नि", "字", "x"]
     assert "".join(clusters("\u0301ab")) == "\u0301ab"
